@@ -1,0 +1,23 @@
+"""Entry point of the ``shopscope`` command; every capability brings its own sub-command."""
+
+import typer
+
+from shopscope_ops.answers.command import diagnose
+from shopscope_ops.demo.command import demo
+from shopscope_ops.engines.command import down, status, up
+from shopscope_ops.load.command import load
+
+app = typer.Typer(
+    name="shopscope",
+    help="The observability kit for commerce services: one line in, five answers out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (up, down, status, diagnose, load, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
