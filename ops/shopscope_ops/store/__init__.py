@@ -1,0 +1,1 @@
+"""The embedded engine's memory: OTLP decoded into Arrow tables, and the DuckDB file that keeps them."""
