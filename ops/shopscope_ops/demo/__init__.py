@@ -1,0 +1,1 @@
+"""The demo: a shop of six processes under load, and the answers about it."""

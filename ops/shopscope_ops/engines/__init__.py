@@ -1,0 +1,1 @@
+"""Engines: start, stop and status of what receives the telemetry."""

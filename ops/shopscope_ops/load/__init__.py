@@ -1,0 +1,1 @@
+"""Open-loop load: shoppers who arrive whether the shop keeps up or not."""
