@@ -6,8 +6,6 @@ null logic. Columns that hold JSON hold one document: ``attributes`` and ``resou
 Pure pyarrow: a source that reads files must not pay for a database.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import pyarrow as pa
