@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request, Response
 from pydantic import BaseModel
 from slowapi import Limiter, _rate_limit_exceeded_handler
 from slowapi.errors import RateLimitExceeded
 from slowapi.util import get_remote_address
-from sqlalchemy import Row, Select, bindparam, func, select
+from sqlalchemy import Row, Select, bindparam, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import shopscope
@@ -24,11 +24,15 @@ SETTINGS = load_settings("SHOP_DATABASE_URL")
 
 _CARD = (products.c.sku, products.c.name, products.c.brand, products.c.category, products.c.price_cents)
 _FEATURED = select(*_CARD).where(products.c.is_featured).order_by(products.c.sku)
-_QUERY = func.websearch_to_tsquery("english", bindparam("q")).column_valued("query")
+_QUERY = (
+    func.websearch_to_tsquery(literal_column("'english'"), bindparam("q"))
+    .table_valued("words", name="query")
+    .render_derived()
+)
 _SEARCH = (
     select(*_CARD, func.count().over().label("total"))
-    .select_from(products.join(_QUERY, products.c.document.bool_op("@@")(_QUERY)))
-    .order_by(func.ts_rank(products.c.document, _QUERY).desc(), products.c.sku)
+    .where(products.c.document.bool_op("@@")(_QUERY.c.words))
+    .order_by(func.ts_rank(products.c.document, _QUERY.c.words).desc(), products.c.sku)
     .limit(bindparam("limit"))
 )
 
@@ -84,6 +88,7 @@ app.add_exception_handler(RateLimitExceeded, _rate_limit_exceeded_handler)
 @limiter.limit(SETTINGS.search_rate_limit)
 async def search(
     request: Request,
+    response: Response,  # noqa: ARG001  # slowapi writes the rate limit's headers into it
     q: Annotated[str, Query(min_length=1, max_length=100, pattern=r"^[^\x00]*$")],
     limit: Annotated[int, Query(ge=1, le=50)] = 20,
 ) -> SearchResult:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+import asyncpg
 from sqlalchemy import Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.schema import CreateSchema
 
 from shop.catalogue import catalogue
-from shop.settings import load_settings
+from shop.settings import SettingsError, load_settings
 from shop.tables import OWNERS, inventory_products, search_products, stock
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = load_settings("SHOP_DATABASE_URL")
     started = time.perf_counter()
-    products = asyncio.run(seed(settings.database_url))
+    try:
+        products = asyncio.run(seed(settings.database_url))
+    except (OSError, asyncpg.PostgresError) as error:
+        raise SettingsError(f"SHOP_DATABASE_URL: the database cannot be used: {error}") from error
     log.info("seeded %d products in %.1f s", products, time.perf_counter() - started)
 
 
