@@ -1,0 +1,17 @@
+"""One line in: ``shopscope.init("checkout", app=app)`` gives a commerce service traces, JSON logs and SLO metrics."""
+
+from shopscope._errors import ConfigError, ShopscopeError
+from shopscope._scope import Scope, get_logger, init, journey, order_placed, shutdown
+from shopscope._version import __version__
+
+__all__ = [
+    "ConfigError",
+    "Scope",
+    "ShopscopeError",
+    "__version__",
+    "get_logger",
+    "init",
+    "journey",
+    "order_placed",
+    "shutdown",
+]

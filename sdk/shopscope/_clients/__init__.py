@@ -1,0 +1,74 @@
+"""Client libraries, each instrumented when the service has imported it, or in the moment that it does."""
+
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from shopscope._selfmetrics import internal_error
+
+_INTEGRATIONS = {
+    "httpx": "shopscope._clients._httpx",
+    "redis": "shopscope._clients._redis",
+    "sqlalchemy": "shopscope._clients._sqlalchemy",
+}
+
+
+def instrument_clients() -> None:
+    """Instrument what is imported, and what will be; safe to call again."""
+    for library in _INTEGRATIONS:
+        if library in sys.modules:
+            _instrument(library)
+    if not any(isinstance(finder, _ImportHook) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _ImportHook())
+
+
+def _instrument(library: str) -> None:
+    try:
+        importlib.import_module(_INTEGRATIONS[library]).instrument()
+    except Exception:  # noqa: BLE001 (a client library that we do not understand must keep working)
+        internal_error(f"instrumentation of {library}")
+
+
+class _ImportHook(importlib.abc.MetaPathFinder):
+    """Sees the first import of a library, and instruments it once its module is complete."""
+
+    def __init__(self) -> None:
+        self._searching: set[str] = set()
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 (signature of finders)
+        target: ModuleType | None = None,  # noqa: ARG002 (same)
+    ) -> ModuleSpec | None:
+        if name not in _INTEGRATIONS or name in self._searching:
+            return None
+        self._searching.add(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._searching.discard(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, name)
+        return spec
+
+
+class _Loader(importlib.abc.Loader):
+    """The library's own loader, and after it our instrumentation."""
+
+    def __init__(self, loader: importlib.abc.Loader, library: str) -> None:
+        self._loader = loader
+        self._library = library
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _instrument(self._library)

@@ -1,0 +1,107 @@
+"""redis-py, sync and asyncio: one CLIENT span for each command, one for each pipeline.
+
+Keys and values are not recorded.
+Source: https://opentelemetry.io/docs/specs/semconv/database/redis/
+"""
+
+import functools
+from typing import Any
+
+import redis
+import redis.asyncio
+from opentelemetry import trace
+
+from shopscope._clients._calls import Calls, end_call, start_call
+from shopscope._dependencies import Dependency, access_of, peer_name
+from shopscope._pipeline import Pipeline, active
+from shopscope._selfmetrics import internal_error
+
+
+def instrument() -> None:
+    """Wrap commands and pipelines of both clients."""
+    for owner, name, wrap, operation_of in (
+        (redis.Redis, "execute_command", _wrap_sync, _command),
+        (redis.client.Pipeline, "execute", _wrap_sync, _pipeline),
+        (redis.asyncio.Redis, "execute_command", _wrap_async, _command),
+        (redis.asyncio.client.Pipeline, "execute", _wrap_async, _pipeline),
+    ):
+        original = getattr(owner, name)
+        if not hasattr(original, "__wrapped__"):
+            setattr(owner, name, wrap(original, operation_of))
+
+
+def _command(_client: Any, arguments: tuple[Any, ...]) -> str:
+    name = arguments[0] if arguments else ""
+    return name.decode("latin-1") if isinstance(name, bytes) else str(name)
+
+
+def _pipeline(client: Any, _arguments: tuple[Any, ...]) -> str:
+    return "MULTI" if client.is_transaction else "PIPELINE"
+
+
+def _wrap_sync(original: Any, operation_of: Any) -> Any:
+    @functools.wraps(original)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        span = _begin(self, operation_of, args)
+        if span is None:
+            return original(self, *args, **kwargs)
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            end_call(span, error)
+            raise
+        end_call(span)
+        return result
+
+    return call
+
+
+def _wrap_async(original: Any, operation_of: Any) -> Any:
+    @functools.wraps(original)
+    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        span = _begin(self, operation_of, args)
+        if span is None:
+            return await original(self, *args, **kwargs)
+        try:
+            result = await original(self, *args, **kwargs)
+        except BaseException as error:
+            end_call(span, error)
+            raise
+        end_call(span)
+        return result
+
+    return call
+
+
+def _begin(client: Any, operation_of: Any, arguments: tuple[Any, ...]) -> trace.Span | None:
+    pipeline = active()
+    if pipeline is None:
+        return None
+    try:
+        settings = client.connection_pool.connection_kwargs
+        operation = operation_of(client, arguments)
+        return start_call(
+            pipeline,
+            _calls.find(pipeline, operation, settings.get("host", ""), settings.get("port"), settings.get("db")),
+        )
+    except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+        internal_error("redis command")
+        return None
+
+
+def _describe(
+    pipeline: Pipeline, operation: str, host: str, port: int | None, database: int | None
+) -> tuple[str, Dependency, dict[str, Any]]:
+    operation = operation.upper()
+    attributes: dict[str, Any] = {"db.system.name": "redis", "db.operation.name": operation}
+    if database is not None:
+        attributes["db.namespace"] = str(database)
+    if host:
+        attributes["server.address"] = host
+    if port:
+        attributes["server.port"] = port
+    dependency = Dependency(peer_name(host, port, pipeline.settings.peers, "redis"), "cache", access_of(operation))
+    return operation, dependency, attributes
+
+
+_calls = Calls(_describe)

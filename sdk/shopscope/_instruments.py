@@ -1,0 +1,86 @@
+"""The SDK's own instruments in the ``prometheus_client`` registry, and the cached children that make them cheap."""
+
+import threading
+from collections.abc import Iterable
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
+from shopscope import _names as names
+from shopscope._dependencies import Dependency
+from shopscope.config import Journey
+
+# https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration
+_SEMCONV_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+# A journey's p99 is read from these: steps of at most a third keep the interpolation honest.
+_JOURNEY_BOUNDS = (
+    *(0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8),
+    *(1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 15.0, 30.0),
+)
+OUTCOMES = ("good", "slow", "error")
+OVERFLOW = "_overflow"
+_MAX_DEPENDENCIES = 1000
+
+
+def bounds_with(base: Iterable[float], thresholds: Iterable[float]) -> tuple[float, ...]:
+    """Bucket bounds that contain every threshold, so that "slower than the objective" can be read exactly."""
+    return tuple(sorted({*base, *thresholds}))
+
+
+class Instruments:
+    """All metrics that the SDK observes for one service."""
+
+    def __init__(self, journeys: Iterable[Journey], registry: CollectorRegistry = REGISTRY) -> None:
+        journeys = tuple(journeys)
+        thresholds = [journey.latency_seconds for journey in journeys]
+        self.registry = registry
+        self._lock = threading.Lock()
+        self._dependencies: dict[tuple[str, Dependency, str], Histogram] = {}
+        self.requests = self._histogram(names.REQUEST_DURATION, bounds_with(_SEMCONV_BOUNDS, thresholds))
+        self.active_requests = Gauge(names.ACTIVE_REQUESTS.family, names.ACTIVE_REQUESTS.description, registry=registry)
+        self.journeys = self._histogram(names.JOURNEY_DURATION, bounds_with(_JOURNEY_BOUNDS, thresholds))
+        self.slo_events = self._counter(names.SLO_EVENTS)
+        self.dependencies = self._histogram(names.DEPENDENCY_DURATION, bounds_with(_JOURNEY_BOUNDS, thresholds))
+        self.orders = self._counter(names.ORDERS)
+        self.order_value = self._counter(names.ORDER_VALUE)
+        for journey in journeys:
+            # Zero at start: without it the first failure is invisible to increase().
+            self.journeys.labels(journey.name)
+            for outcome in OUTCOMES:
+                self.slo_events.labels(journey.name, outcome)
+
+    def unregister(self) -> None:
+        """Leave the registry; for tests."""
+        for metric in (
+            self.requests,
+            self.active_requests,
+            self.journeys,
+            self.slo_events,
+            self.dependencies,
+            self.orders,
+            self.order_value,
+        ):
+            self.registry.unregister(metric)
+
+    def dependency(self, journey: str, dependency: Dependency, outcome: str) -> Histogram:
+        """The series of a dependency; past the cap all further ones share an overflow series."""
+        key = (journey, dependency, outcome)
+        child = self._dependencies.get(key)
+        if child is None:
+            with self._lock:
+                if len(self._dependencies) >= _MAX_DEPENDENCIES:
+                    return self.dependencies.labels(OVERFLOW, OVERFLOW, dependency.kind, dependency.access, outcome)
+                labels = (journey, dependency.peer, dependency.kind, dependency.access, outcome)
+                child = self._dependencies[key] = self.dependencies.labels(*labels)
+        return child
+
+    def count_journey(self, journey: Journey, seconds: float, exemplar: dict[str, str], *, is_error: bool) -> None:
+        """Observe one event of a journey: its duration, and whether it was good, slow or an error."""
+        outcome = "error" if is_error else "slow" if seconds > journey.latency_seconds else "good"
+        self.journeys.labels(journey.name).observe(seconds, exemplar)
+        self.slo_events.labels(journey.name, outcome).inc()
+
+    def _histogram(self, name: names.MetricName, bounds: tuple[float, ...]) -> Histogram:
+        return Histogram(name.family, name.description, tuple(name.labels), buckets=bounds, registry=self.registry)
+
+    def _counter(self, name: names.MetricName) -> Counter:
+        return Counter(name.family, name.description, tuple(name.labels), registry=self.registry)

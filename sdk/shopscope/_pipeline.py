@@ -1,0 +1,137 @@
+"""Everything behind the one line: queues, threads, instruments, tracer, and what becomes of an ended span."""
+
+import os
+import time
+from collections.abc import Sequence
+
+from opentelemetry import trace
+
+from shopscope._dependencies import dependency_of
+from shopscope._instruments import Instruments
+from shopscope._logs import LogPipeline
+from shopscope._otlp_metrics import MetricsEncoder
+from shopscope._resource import Resource
+from shopscope._selfmetrics import log_once
+from shopscope._settings import Settings
+from shopscope._span import Span
+from shopscope._tracer import Tracer, TracerProvider, frame_spans
+from shopscope._transport import Transport
+from shopscope._version import __version__
+from shopscope._worker import MetricReader, Record, RecordQueue
+
+_CLIENT, _PRODUCER = trace.SpanKind.CLIENT.value, trace.SpanKind.PRODUCER.value
+_UNSET_OR_OK = (trace.StatusCode.UNSET.value, trace.StatusCode.OK.value)
+
+
+class Pipeline:
+    """The running telemetry of one service."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.resource = Resource(settings.service, settings.resource)
+        self.instruments = Instruments(settings.shop.of_service(settings.service))
+        self.spans = RecordQueue("traces", _transport(settings, "traces"), settings.span_limits, self._frame)
+        self.log_records = RecordQueue("logs", _transport(settings, "logs"), settings.log_limits, self._frame)
+        encoder = MetricsEncoder(self.instruments.registry, time.time())
+        self.metrics = MetricReader(
+            _transport(settings, "metrics"),
+            settings.metric_interval_seconds,
+            lambda: encoder.collect(self.resource.encoded),
+        )
+        self.workers = (self.spans, self.log_records, self.metrics)
+        self.logs = LogPipeline(settings.service, settings.log_format, settings.log_level, self.log_records.add)
+        self.tracer: Tracer = _provider.get_tracer("shopscope", __version__)
+
+    def start(self) -> None:
+        """Become the process's telemetry."""
+        global _active  # noqa: PLW0603 (the one owner of the running pipeline; see `active`)
+        _active = self
+        self.logs.install()
+        self.metrics.start()
+
+    def finish(self, span: Span) -> None:
+        """Queue an ended span and observe the dependency that it called."""
+        if span.kind in {_CLIENT, _PRODUCER}:
+            self._observe_dependency(span)
+        self.spans.add(Record(span.scope, span.encode()))
+
+    def _observe_dependency(self, span: Span) -> None:
+        dependency = span.dependency or dependency_of(span.attributes, self.settings.peers)
+        outcome = span.outcome or ("ok" if span.status_code in _UNSET_OR_OK else "error")
+        exemplar = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+        seconds = (span.end_unix_nano - span.start_unix_nano) / 1e9
+        self.instruments.dependency(span.journey, dependency, outcome).observe(seconds, exemplar)
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until the spans and log records queued now have been sent."""
+        deadline = time.monotonic() + timeout_seconds
+        return all(queue.flush(deadline - time.monotonic()) for queue in (self.spans, self.log_records))
+
+    def shutdown(self, timeout_seconds: float) -> None:
+        """Send what is left, all signals at once, until the deadline; then stop."""
+        global _active  # noqa: PLW0603 (see `start`)
+        deadline = time.monotonic() + timeout_seconds
+        # Spans and logs first, so that the last push of metrics counts what became of them.
+        self.spans.request_stop(deadline)
+        self.log_records.request_stop(deadline)
+        self.spans.shutdown(deadline)
+        self.log_records.shutdown(deadline)
+        self.metrics.shutdown(deadline)
+        self.logs.stop_sending()
+        self.instruments.unregister()
+        if _active is self:
+            _active = None
+
+    def after_fork_in_child(self) -> None:
+        """The child is a process of its own: new identity, empty queues, own threads."""
+        self.resource.renew()
+        for worker in self.workers:
+            worker.after_fork_in_child()
+        self.metrics.start()
+
+    def _frame(self, records: Sequence[Record]) -> bytes:
+        return frame_spans(self.resource.encoded, records)
+
+
+_active: Pipeline | None = None
+
+
+def active() -> Pipeline | None:
+    """The running pipeline, or none before ``init`` and after ``shutdown``: instrumentation then does nothing."""
+    return _active
+
+
+def _finish(span: Span) -> None:
+    if _active is not None:
+        _active.finish(span)
+
+
+def _after_fork_in_child() -> None:
+    if _active is not None:
+        _active.after_fork_in_child()
+
+
+# The API accepts one provider for the life of the process, so that it outlives any pipeline.
+_provider = TracerProvider(_finish)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def install_provider() -> None:
+    """Put our tracer behind the OpenTelemetry API, unless the service has put another one there."""
+    present = trace.get_tracer_provider()
+    if present is _provider:
+        return
+    if isinstance(present, trace.ProxyTracerProvider):
+        trace.set_tracer_provider(_provider)
+        return
+    log_once(
+        "foreign tracer provider",
+        "OpenTelemetry has a tracer provider already (%s); shopscope sends its own spans alone",
+        type(present).__qualname__,
+    )
+
+
+def _transport(settings: Settings, signal: str) -> Transport:
+    endpoint = settings.endpoints[signal]
+    return Transport(endpoint.url, endpoint.headers, endpoint.timeout_seconds, gzip=endpoint.is_gzip)

@@ -1,0 +1,65 @@
+"""From a request to its route and journey."""
+
+import re
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+from shopscope.config import Journey
+
+Scope = MutableMapping[str, Any]
+
+_PARAMETER = re.compile(r"\{([^{}:]+)(?::([^{}]+))?\}")
+# Any other method is _OTHER, so that methods stay bounded: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
+UNTRACED_PATHS = frozenset(
+    {"/healthz", "/health", "/livez", "/readyz", "/ping", "/metrics", "/-/healthy", "/-/ready", "/favicon.ico"}
+)
+
+
+class JourneyRoutes:
+    """Finds the journey of a request before the framework routes it, so that every call made for it can carry it."""
+
+    def __init__(self, journeys: Iterable[Journey]) -> None:
+        self._literal: dict[tuple[str, str], Journey] = {}
+        self._patterns: list[tuple[str, re.Pattern[str], Journey]] = []
+        for journey in journeys:
+            for route in journey.routes:
+                method, _, template = route.partition(" ")
+                if "{" in template:
+                    self._patterns.append((method, _pattern(template), journey))
+                else:
+                    self._literal[method, template] = journey
+
+    def find(self, method: str, path: str) -> Journey | None:
+        """The journey that ``method`` and ``path`` belong to."""
+        journey = self._literal.get((method, path))
+        if journey is None and self._patterns:
+            for its_method, pattern, candidate in self._patterns:
+                if its_method == method and pattern.fullmatch(path):
+                    return candidate
+        return journey
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts, end = [], 0
+    for match in _PARAMETER.finditer(template):
+        parts += [re.escape(template[end : match.start()]), ".*" if match[2] == "path" else "[^/]+"]
+        end = match.end()
+    return re.compile("".join(parts) + re.escape(template[end:]))
+
+
+def template_of(scope: Scope, root_path: str) -> str:
+    """The full route template that the framework matched, or an empty string.
+
+    Args:
+        scope: the ASGI scope after the application has handled it.
+        root_path: ``scope["root_path"]`` as it was before; what has grown since is the prefix of mounts.
+    """
+    route = scope.get("route")
+    if route is None:
+        return ""
+    # FastAPI includes routers lazily: the route object has its own path alone, the context the full one.
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    path = getattr(context, "path_format", None) or getattr(route, "path_format", None) or getattr(route, "path", "")
+    mounts = scope.get("root_path", "").removeprefix(root_path)
+    return f"{mounts}{path}" if isinstance(path, str) else ""

@@ -1,0 +1,288 @@
+"""``init`` and what it returns."""
+
+import asyncio
+import atexit
+import functools
+import inspect
+import os
+import signal
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from types import FrameType
+from typing import Any, ParamSpec, TypeVar
+
+import structlog
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.baggage import set_baggage
+
+from shopscope._apps import instrument_app
+from shopscope._asgi import Application, Middleware
+from shopscope._clients import instrument_clients
+from shopscope._pipeline import Pipeline, active, install_provider
+from shopscope._selfmetrics import internal_error, log_once, never_raises
+from shopscope._settings import Settings, read_settings
+from shopscope._span import Span
+from shopscope._tracer import JOURNEY_KEY, SPAN_KEY
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_lock = threading.RLock()
+_scope: "Scope | None" = None
+_instrumented = "_shopscope_scope"
+
+
+class Scope:
+    """Handle of a service's telemetry, returned by ``init``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pipeline = None if settings.is_disabled else Pipeline(settings)
+
+    @property
+    def service(self) -> str:
+        """``service.name``."""
+        return self._settings.service
+
+    def asgi(self, app: Application) -> Application:
+        """Wrap an ASGI application that is neither FastAPI nor Starlette.
+
+        Args:
+            app: the application.
+
+        Returns:
+            The application to serve instead.
+        """
+        return app if self._pipeline is None else Middleware(app, self._pipeline, self._shutdown_async)
+
+    def flush(self, timeout_seconds: float = 5.0) -> bool:
+        """Send what is queued.
+
+        Args:
+            timeout_seconds: how long to wait.
+
+        Returns:
+            False if it took longer; nothing is lost then.
+        """
+        return self._pipeline is None or self._pipeline.flush(timeout_seconds)
+
+    def shutdown(self, timeout_seconds: float | None = None) -> None:
+        """Send what is queued, then stop; a second call does nothing.
+
+        Args:
+            timeout_seconds: after this what is left is dropped and counted; by default ``SHOPSCOPE_SHUTDOWN_TIMEOUT``
+                or 5 seconds.
+        """
+        with _lock:
+            pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            try:
+                pipeline.shutdown(self._settings.shutdown_seconds if timeout_seconds is None else timeout_seconds)
+            except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+                internal_error("shutdown")
+
+    async def _shutdown_async(self) -> None:
+        # In a thread: other tasks of the loop may still be answering.
+        await asyncio.to_thread(self.shutdown)
+
+    def _start(self, app: Any) -> None:
+        pipeline = self._pipeline
+        if pipeline is not None:
+            install_provider()
+            pipeline.start()
+            instrument_clients()
+            self.instrument(app)
+
+    def instrument(self, app: Any) -> None:
+        """Instrument an application that was made after ``init``.
+
+        Args:
+            app: a FastAPI or Starlette application, or None for a worker.
+
+        Raises:
+            ConfigError: any other kind of application.
+        """
+        if app is None or self._pipeline is None or getattr(app, _instrumented, None) is self:
+            return
+        instrument_app(app, self._pipeline, self._shutdown_async)
+        setattr(app, _instrumented, self)
+
+
+def init(
+    service_name: str | None = None,
+    *,
+    app: Any = None,
+    endpoint: str | None = None,
+    version: str | None = None,
+    environment: str | None = None,
+    config: str | Path | None = None,
+) -> Scope:
+    """Observe this service: traces, JSON logs and SLO metrics, by one line.
+
+    Arguments come before the environment (``OTEL_*``, ``SHOPSCOPE_*``), that before ``shopscope.toml``, that before
+    defaults. A second call returns the first one's scope (and instruments a further ``app``). With no endpoint to be
+    reached the service runs as if unobserved.
+
+    Args:
+        service_name: ``service.name``; by default ``OTEL_SERVICE_NAME``.
+        app: the FastAPI or Starlette application; omitted in workers.
+        endpoint: base address of the OTLP/HTTP receiver; by default ``http://localhost:4318``.
+        version: ``service.version``.
+        environment: ``deployment.environment.name``.
+        config: path of ``shopscope.toml``; by default ``SHOPSCOPE_CONFIG`` or the nearest one upward.
+
+    Returns:
+        The scope; keep it to ``flush`` or ``shutdown``.
+
+    Raises:
+        ConfigError: settings are wrong; the error lists every one.
+    """
+    global _scope  # noqa: PLW0603 (idempotence needs the one scope of the process)
+    with _lock:
+        if _scope is None:
+            settings = read_settings(
+                service_name, os.environ, endpoint=endpoint, version=version, environment=environment, config=config
+            )
+            scope = Scope(settings)
+            scope._start(app)  # noqa: SLF001 (one module)
+            _scope = scope
+            atexit.register(shutdown)
+            _flush_on_sigterm()
+        else:
+            if service_name and service_name != _scope.service:
+                log_once("second init", "shopscope is %r already; init(%r) is ignored", _scope.service, service_name)
+            _scope.instrument(app)
+        return _scope
+
+
+def shutdown() -> None:
+    """Send what is queued and stop; optional: it also runs at exit, on SIGTERM and when the application shuts down."""
+    global _scope
+    with _lock:
+        scope, _scope = _scope, None
+    if scope is not None:
+        scope.shutdown()
+
+
+def get_logger(name: str | None = None) -> Any:
+    """A structlog logger whose lines carry service, trace, span and journey.
+
+    Args:
+        name: shown as ``logger`` on each line.
+    """
+    return structlog.get_logger(logger=name) if name else structlog.get_logger()
+
+
+@never_raises
+def order_placed(total: float | Decimal, *, currency: str = "EUR") -> None:
+    """Count an order and its value.
+
+    Args:
+        total: the order's value, in ``currency``, not in cents.
+        currency: ISO 4217 code.
+    """
+    pipeline = active()
+    if pipeline is not None:
+        pipeline.instruments.orders.labels(currency).inc()
+        pipeline.instruments.order_value.labels(currency).inc(float(total))
+
+
+def journey(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function a journey, for work that no route names.
+
+    Each call is a span with the journey on it and on all below it; if ``shopscope.toml`` names the journey for this
+    service, each call is also one SLO event.
+
+    Args:
+        name: the journey's name.
+
+    Returns:
+        A decorator for functions and coroutine functions.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with _JourneyCall(name):
+                    return await function(*args, **kwargs)
+
+            return awaited  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+            with _JourneyCall(name):
+                return function(*args, **kwargs)
+
+        return called
+
+    return decorate
+
+
+class _JourneyCall:
+    """One call of a function that is a journey."""
+
+    __slots__ = ("_name", "_pipeline", "_span", "_token")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pipeline = active()
+
+    def __enter__(self) -> None:
+        if self._pipeline is None:
+            return
+        context = set_baggage(JOURNEY_KEY, self._name)
+        self._span = self._pipeline.tracer.start(self._name, 0, trace.get_current_span(), context)
+        if isinstance(self._span, Span):
+            self._span.journey = self._name
+        self._token = context_api.attach(context_api.set_value(SPAN_KEY, self._span, context))
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        if self._pipeline is None:
+            return
+        context_api.detach(self._token)
+        span = self._span
+        if not isinstance(span, Span):
+            return
+        if isinstance(error, Exception):
+            span.fail(error)
+        span.end()
+        self._observe(span, is_error=error is not None)
+
+    @never_raises
+    def _observe(self, span: Span, *, is_error: bool) -> None:
+        pipeline = self._pipeline
+        if pipeline is None:
+            return
+        declared = pipeline.settings.shop.journeys.get(self._name)
+        if declared is None or declared.service != pipeline.settings.service:
+            log_once(
+                f"undeclared journey {self._name}",
+                "journey %r of service %r is not in shopscope.toml; it is traced but has no SLO events",
+                self._name,
+                pipeline.settings.service,
+            )
+            return
+        seconds = (span.end_unix_nano - span.start_unix_nano) / 1e9
+        exemplar = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+        pipeline.instruments.count_journey(declared, seconds, exemplar, is_error=is_error)
+
+
+def _flush_on_sigterm() -> None:
+    """A worker or script that SIGTERM ends would lose its buffer, because ``atexit`` does not run then.
+
+    Servers have a handler of their own and end the application's lifespan, which flushes; theirs is left alone.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        return
+
+    def flush_and_die(number: int, _: FrameType | None) -> None:
+        shutdown()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    signal.signal(signal.SIGTERM, flush_and_die)

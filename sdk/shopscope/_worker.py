@@ -1,0 +1,232 @@
+"""The export threads: one for each signal, started when there is something to send, safe across forks."""
+
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from shopscope._selfmetrics import EXPORT_SECONDS, SENT, dropped, internal_error, logger
+from shopscope._transport import Outcome, Transport
+
+_FIRST_BACKOFF_SECONDS = 1.0
+_LONGEST_BACKOFF_SECONDS = 30.0
+
+
+class Record(NamedTuple):
+    """One encoded span or log record, and the encoded instrumentation scope it belongs to."""
+
+    scope: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """Bounds of a signal's queue: records, bytes, records a request, and seconds between requests."""
+
+    max_records: int = 16384
+    max_bytes: int = 16 * 1024 * 1024
+    batch_records: int = 512
+    interval_seconds: float = 5.0
+
+
+class Worker(ABC):
+    """A daemon thread that exports one signal, with retries, until it is told to stop."""
+
+    def __init__(self, signal: str, transport: Transport, interval_seconds: float) -> None:
+        self.signal = signal
+        self._transport = transport
+        self._interval_seconds = interval_seconds
+        self._is_down = False
+        self._reset_thread()
+
+    def _reset_thread(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._start_lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._deadline = float("inf")
+
+    @abstractmethod
+    def _export(self) -> None:
+        """Send what there is; called on the thread."""
+
+    @abstractmethod
+    def _abandon(self) -> None:
+        """Count what is left when the deadline has passed."""
+
+    def start(self) -> None:
+        """Start the thread unless it runs or has been stopped."""
+        with self._start_lock:
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name=f"shopscope-{self.signal}", daemon=True)
+                self._thread.start()
+
+    def shutdown(self, deadline: float) -> None:
+        """Send what is left until ``deadline`` (``time.monotonic``); what is not sent then is dropped and counted."""
+        self.request_stop(deadline)
+        if self._thread is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._abandon()
+
+    def request_stop(self, deadline: float) -> None:
+        """Tell the thread to finish by ``deadline``, without waiting for it."""
+        self._deadline = deadline
+        self._stop.set()
+        self._wake.set()
+
+    def after_fork_in_child(self) -> None:
+        """The thread and the connection belong to the parent; begin anew."""
+        self._transport.forget()
+        self._is_down = False
+        self._reset_thread()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(self._interval_seconds)
+            self._wake.clear()
+            try:
+                self._export()
+            except Exception:  # noqa: BLE001 (a fault in one export must not end the thread)
+                internal_error(f"export of {self.signal}")
+        self._transport.close()
+
+    def _deliver(self, body: bytes, count: int, *, keep_trying: bool) -> None:
+        """Post until accepted, refused, or out of time; counts what is lost."""
+        backoff = _FIRST_BACKOFF_SECONDS
+        while True:
+            started = time.perf_counter()
+            reply = self._transport.post(body)
+            EXPORT_SECONDS.labels(self.signal).observe(time.perf_counter() - started)
+            if reply.outcome is not Outcome.RETRY:
+                self._settle(count, reply.outcome, reply.rejected, reply.reason)
+                return
+            self._note_outage(reply.reason)
+            delay = reply.retry_after_seconds or backoff * random.uniform(0.8, 1.2)  # noqa: S311 (jitter)
+            if not keep_trying or not self._pause(delay):
+                dropped(self.signal, "shutdown" if self._stop.is_set() else "unreachable", count)
+                return
+            backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
+
+    def _pause(self, delay_seconds: float) -> bool:
+        """Wait before the next attempt; false if there is no time for one."""
+        if not self._stop.is_set():
+            self._stop.wait(delay_seconds)
+            return True
+        # While stopping, the endpoint gets a few quick chances: it may be starting or stopping beside us.
+        delay_seconds = min(delay_seconds, 0.25)
+        if time.monotonic() + delay_seconds >= self._deadline:
+            return False
+        time.sleep(delay_seconds)
+        return True
+
+    def _settle(self, count: int, outcome: Outcome, rejected: int, reason: str) -> None:
+        if self._is_down:
+            self._is_down = False
+            logger.info("shopscope sends %s to %s again", self.signal, self._transport.url)
+        if outcome is Outcome.REFUSED:
+            logger.debug("refused by %s: %s", self._transport.url, reason)
+            dropped(self.signal, "refused", count)
+            return
+        rejected = min(rejected, count)
+        dropped(self.signal, "rejected", rejected)
+        SENT.labels(self.signal).inc(count - rejected)
+
+    def _note_outage(self, reason: str) -> None:
+        if not self._is_down:
+            self._is_down = True
+            logger.warning(
+                "shopscope cannot send %s to %s: %s; it keeps trying", self.signal, self._transport.url, reason
+            )
+
+
+class RecordQueue(Worker):
+    """Spans or log records, encoded, waiting for their request."""
+
+    def __init__(
+        self, signal: str, transport: Transport, limits: QueueLimits, frame: Callable[[Sequence[Record]], bytes]
+    ) -> None:
+        super().__init__(signal, transport, limits.interval_seconds)
+        self._limits = limits
+        self._frame = frame
+        self._reset_queue()
+
+    def _reset_queue(self) -> None:
+        self._records: deque[Record] = deque()
+        self._bytes = 0
+        self._in_flight = 0
+        self._lock = threading.Lock()
+        self._drained = threading.Condition(self._lock)
+
+    def add(self, record: Record) -> None:
+        """Queue a record; a full queue drops it and counts it."""
+        limits = self._limits
+        with self._lock:
+            pending = len(self._records)
+            if pending >= limits.max_records or self._bytes >= limits.max_bytes or self._stop.is_set():
+                reason = "shutdown" if self._stop.is_set() else "queue_full"
+            else:
+                self._records.append(record)
+                self._bytes += len(record.body)
+                reason = ""
+        if reason:
+            dropped(self.signal, reason)
+            return
+        if pending + 1 == limits.batch_records:
+            self._wake.set()
+        if self._thread is None:
+            self.start()
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until all that is queued now has been sent; false if it took longer."""
+        self._wake.set()
+        with self._drained:
+            return self._drained.wait_for(lambda: not self._records and not self._in_flight, timeout_seconds)
+
+    def after_fork_in_child(self) -> None:
+        """What is queued is the parent's to send."""
+        super().after_fork_in_child()
+        self._reset_queue()
+
+    def _export(self) -> None:
+        while batch := self._take():
+            try:
+                self._deliver(self._frame(batch), len(batch), keep_trying=True)
+            finally:
+                with self._drained:
+                    self._in_flight = 0
+                    self._drained.notify_all()
+
+    def _take(self) -> list[Record]:
+        with self._lock:
+            records = self._records
+            batch = [records.popleft() for _ in range(min(len(records), self._limits.batch_records))]
+            self._bytes -= sum(len(record.body) for record in batch)
+            self._in_flight = len(batch)
+        return batch
+
+    def _abandon(self) -> None:
+        with self._lock:
+            lost = len(self._records) + self._in_flight
+            self._records.clear()
+            self._in_flight = 0
+        dropped(self.signal, "shutdown", lost)
+
+
+class MetricReader(Worker):
+    """Collects and pushes metrics at an interval; they are cumulative, so a failed push is made good by the next."""
+
+    def __init__(self, transport: Transport, interval_seconds: float, collect: Callable[[], tuple[bytes, int]]) -> None:
+        super().__init__("metrics", transport, interval_seconds)
+        self._collect = collect
+
+    def _export(self) -> None:
+        body, points = self._collect()
+        if points:
+            self._deliver(body, points, keep_trying=self._stop.is_set())
+
+    def _abandon(self) -> None:
+        """Nothing is queued: the points of a failed push have been counted there."""
