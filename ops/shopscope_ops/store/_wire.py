@@ -78,7 +78,7 @@ def parse(body: bytes, content_type: str, message_type: type[_MessageT]) -> _Mes
 
 
 def _convert(descriptor: Descriptor, tree: Any) -> dict[str, Any]:
-    """Constructor arguments from a JSON object; unknown fields are dropped, as the specification asks, null is absent."""
+    """Constructor arguments from a JSON object. Unknown fields are ignored, as the specification asks; so is null."""
     if not isinstance(tree, dict):
         raise TypeError(f"{descriptor.name} must be an object: {_shown(tree)}")
     plan = _plan(descriptor)
