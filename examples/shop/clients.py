@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 from fastapi import HTTPException
 
-# A caller can do something about these; every other refusal between two services is a fault of the shop itself.
-_PASSED_ON = frozenset({402, 404, 409, 429})
+# A caller can do something about these; every other failure between two services is a fault of the shop itself.
+_PASSED_ON = frozenset({402, 404, 409, 429, 503})
 
 
 def open_client() -> httpx.AsyncClient:
@@ -21,8 +21,8 @@ async def ask(client: httpx.AsyncClient, peer: str, method: str, url: str, **arg
     """One call, tried once; its failure becomes the answer that the caller's own caller should get.
 
     Raises:
-        HTTPException: what the peer said, for 402, 404, 409, 429; 502 if the peer failed; 503 if it cannot be reached,
-            is too slow, or is itself unavailable.
+        HTTPException: what the peer said, for 402, 404, 409, 429 and 503; 502 if the peer failed; 503 if it cannot be
+            reached or is too slow.
     """
     try:
         response = await client.request(method, url, **arguments)
@@ -37,7 +37,7 @@ async def ask(client: httpx.AsyncClient, peer: str, method: str, url: str, **arg
         raise HTTPException(
             response.status_code, _detail(response), {"Retry-After": retry_after} if retry_after else None
         )
-    raise HTTPException(503 if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else 502, f"{peer} failed")
+    raise HTTPException(502, f"{peer} failed")
 
 
 def _detail(response: httpx.Response) -> str:

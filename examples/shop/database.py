@@ -1,5 +1,6 @@
 """The database engine of a service, how its failures are answered, and the small-pool fault."""
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,7 +71,8 @@ class _PoolSqueeze:
         while len(self._held) > held:
             await self._held.pop().close()
         while len(self._held) < held:
-            self._held.append(await self._engine.connect())
+            with contextlib.suppress(PoolTimeoutError):  # a busy pool: wait on
+                self._held.append(await self._engine.connect())
 
     async def release(self) -> None:
         """Give every held connection back."""

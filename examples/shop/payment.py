@@ -31,7 +31,11 @@ SETTINGS = load_settings("SHOP_DATABASE_URL")
 
 _CLAIM = insert(charges).on_conflict_do_nothing().returning(charges.c.charge_id)
 _BY_KEY = select(charges).where(charges.c.idempotency_key == bindparam("key"))
-_SETTLE = update(charges).where(charges.c.idempotency_key == bindparam("key"))
+_SETTLE = (
+    update(charges)
+    .where(charges.c.idempotency_key == bindparam("key"))
+    .values(status=bindparam("new_status"), bank_reference=bindparam("reference"))
+)
 
 
 class ChargeRequest(BaseModel):
@@ -86,13 +90,12 @@ async def charge(
     answer = await _ask_bank(request.app, idempotency_key, body)
     is_approved = answer.status_code == httpx.codes.CREATED
     async with database.connect() as connection:
-        await connection.execute(
-            _SETTLE.values(
-                status="approved" if is_approved else "declined",
-                bank_reference=answer.json()["reference"] if is_approved else None,
-            ),
-            {"key": idempotency_key},
-        )
+        values = {
+            "key": idempotency_key,
+            "new_status": "approved" if is_approved else "declined",
+            "reference": answer.json()["reference"] if is_approved else None,
+        }
+        await connection.execute(_SETTLE, values)
     if not is_approved:
         log.info("charge %s of %d cents declined", charge_id, body.amount_cents)
         raise HTTPException(402, "card declined")
