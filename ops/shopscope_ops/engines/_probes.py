@@ -9,6 +9,7 @@ import psutil  # type: ignore[import-untyped]
 _ANSWER_SECONDS = 0.5
 _LOOPBACK = "127.0.0.1"
 _HTTP_OK = 200
+_SHOWN_CHARACTERS = 80
 
 
 def free_port() -> int:
@@ -27,11 +28,12 @@ def is_port_free(port: int) -> bool:
 
 
 def port_holder(port: int) -> str:
-    """The process that listens on a port, as ``name (pid 123)``; empty where the system does not tell."""
+    """The process that listens on a port, as ``command line (pid 123)``; empty where the system does not tell."""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                command = " ".join(psutil.Process(connection.pid).cmdline())
+                return f"{command[:_SHOWN_CHARACTERS]} (pid {connection.pid})"
     return ""
 
 
