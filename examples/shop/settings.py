@@ -3,10 +3,18 @@
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 _CREDENTIALS = re.compile(r"//[^@/]*@")
+
+
+_EXAMPLES = {
+    "SHOP_DATABASE_URL": "should look like postgresql+asyncpg://user:password@host/database",
+    "SHOP_REDIS_URL": "should look like redis://:password@host:6379/0",
+    "SHOP_SEARCH_RATE_LIMIT": "should look like 30000/minute",
+}
 
 
 class SettingsError(SystemExit):
@@ -18,10 +26,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=lambda name: f"SHOP_{name.upper()}")
 
-    database_url: str = Field("", pattern=r"^(postgresql\+asyncpg://.*)?$")
+    database_url: str = Field("", pattern=r"^(postgresql\+asyncpg://.+)?$")
     database_pool_size: int = Field(8, ge=1, le=100)
     database_pool_wait_seconds: float = Field(3.0, gt=0, le=60)
-    redis_url: str = Field("", pattern=r"^((redis|rediss|unix)://.*)?$")
+    redis_url: str = Field("", pattern=r"^((redis|rediss|unix)://.+)?$")
 
     search_url: str = Field("http://127.0.0.1:8602", pattern=r"^https?://")
     checkout_url: str = Field("http://127.0.0.1:8603", pattern=r"^https?://")
@@ -63,16 +71,17 @@ def load_settings(*required: str, environ: Mapping[str, str] = os.environ) -> Se
     try:
         settings = Settings.model_validate({k: v for k, v in environ.items() if k.startswith("SHOP_")})
     except ValidationError as error:
-        problems += [_problem(dict(fault)) for fault in error.errors()]
+        problems += [_problem({**fault}) for fault in error.errors()]
     if problems:
         raise SettingsError("The shop's settings are wrong:\n" + "\n".join(f"  - {p}" for p in problems))
     return settings
 
 
-def _problem(fault: dict[str, object]) -> str:
+def _problem(fault: dict[str, Any]) -> str:
     """One line of the error: name, rule, value; a URL's password is never shown."""
-    location = fault["loc"]
-    if not location:
-        return str(fault["msg"])
+    rule = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:
+        return str(rule)
     value = _CREDENTIALS.sub("//***@", str(fault["input"]))
-    return f"{'.'.join(map(str, location))}: {fault['msg']}, but it is {value!r}"  # type: ignore[call-overload]
+    name = fault["loc"][0]
+    return f"{name}: {_EXAMPLES.get(name, rule)}, but it is {value!r}"
