@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from shopscope_ops.store._errors import StoreError, StoreLockedError, StoreUnavailableError
-from shopscope_ops.store.schema import TABLES
+from shopscope_ops.store.schema import TABLES, TIME_COLUMN
 
 __all__ = ["FILE_NAME", "SCHEMA_VERSION", "Database"]
 
@@ -44,6 +44,7 @@ class Database:
 
     Attributes:
         path: the file.
+        last_seen_nano: newest time of each service's rows when the file was opened (unix nanoseconds).
         set_aside: where an unreadable or incompatible earlier file went, if there was one.
     """
 
@@ -55,6 +56,7 @@ class Database:
             StoreError: the folder or the file cannot be used.
         """
         self.path = folder / FILE_NAME
+        self.last_seen_nano: dict[str, int] = {}
         self.set_aside: Path | None = None
         self._memory_bytes = memory_bytes
         self._guard = threading.Lock()
@@ -127,21 +129,41 @@ class Database:
                     connection.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
+        """A connection to a file of our schema; any other file is set aside first."""
         try:
             connection = self._connect()
+            reason = self._misfit(connection)
+            if reason:
+                connection.close()
         except duckdb.Error as error:
             if not _DAMAGED.search(str(error)):
                 raise StoreError(f"{self.path} cannot be opened: {error}; correct it or give another folder") from error
-            self._move_aside(f"it cannot be read ({_first_line(error)})")
-            connection = self._connect()
-        reason = _misfit(connection)
+            reason = f"it cannot be read ({str(error).partition(chr(10))[0]})"
         if reason:
-            connection.close()
             self._move_aside(reason)
             connection = self._connect()
         if not _table_names(connection):
             _create_tables(connection)
         return connection
+
+    def _misfit(self, connection: duckdb.DuckDBPyConnection) -> str:
+        """Why the file's tables are not ours; "" when they are, or when there are none yet.
+
+        Reading two columns of every table shows a file that was cut short, which opening it does not.
+        """
+        try:
+            names = _table_names(connection)
+            if names and "shopscope_meta" not in names:
+                return "it holds other tables than ours"
+            if names:
+                (version,) = connection.execute("SELECT schema_version FROM shopscope_meta").fetchall()[0]
+                if version != SCHEMA_VERSION:
+                    return f"its schema version is {version}, this program's is {SCHEMA_VERSION}"
+                self.last_seen_nano = _last_seen(connection)
+        except duckdb.Error:
+            connection.close()
+            raise
+        return ""
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         # The writer decides when to checkpoint: one that happens inside a commit could fail after the rows are durable.
@@ -175,15 +197,13 @@ def _table_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
 
-def _misfit(connection: duckdb.DuckDBPyConnection) -> str:
-    """Why the file's tables are not ours; "" when they are, or when there are none yet."""
-    names = _table_names(connection)
-    if not names:
-        return ""
-    if "shopscope_meta" not in names:
-        return "it holds other tables than ours"
-    (version,) = connection.execute("SELECT schema_version FROM shopscope_meta").fetchall()[0]
-    return "" if version == SCHEMA_VERSION else f"its schema version is {version}, this program's is {SCHEMA_VERSION}"
+def _last_seen(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    times = " UNION ALL ".join(
+        f'SELECT service, max("{column}") AS t FROM "{name}" GROUP BY service'  # noqa: S608  # names are the schema's
+        for name, column in TIME_COLUMN.items()
+    )
+    query = f"SELECT service, max(t) FROM ({times}) GROUP BY service"  # noqa: S608  # same
+    return dict(connection.execute(query).fetchall())
 
 
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -201,7 +221,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -68,13 +68,18 @@ class Store:
         self.limits = limits or Limits()
         self._database = Database(folder, self.limits.memory_bytes)
         self._writer = Writer(self._database, self.limits, Retention(self._database, self.limits).run)
-        self._writer.last_seen_nano.update(self._last_seen())
+        self._writer.last_seen_nano.update(self._database.last_seen_nano)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def trouble(self) -> str:
+        """Why the last commit failed; "" when all is well."""
+        return self._writer.trouble
 
     def submit(self, tables: Mapping[str, pa.Table]) -> Future[None]:
         """Queue rows by table name; the future is done once they would survive the death of the process.
@@ -94,7 +99,6 @@ class Store:
         table: str,
         since_nano: int | None = None,
         until_nano: int | None = None,
-        *,
         trace_id: str | None = None,
         service: str | None = None,
         name: str | None = None,
@@ -123,7 +127,6 @@ class Store:
         table: str,
         since_nano: int | None = None,
         until_nano: int | None = None,
-        *,
         trace_id: str | None = None,
         service: str | None = None,
         name: str | None = None,
@@ -136,7 +139,7 @@ class Store:
         """
         query, parameters = _selection(table, since_nano, until_nano, trace_id, service, name, limit)
         with self._database.cursor() as cursor, _as_store_error():
-            reader: Any = cursor.execute(query, parameters).to_arrow_reader(_BATCH_ROWS)
+            reader: Any = cursor.sql(query, params=parameters).to_arrow_reader(_BATCH_ROWS)
             yield (batch.cast(TABLES[table]) for batch in reader)
 
     def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
@@ -146,7 +149,7 @@ class Store:
             StoreError: the query is wrong, or the database is not open at the moment.
         """
         with self._database.cursor() as cursor, _as_store_error():
-            return cursor.execute(query, parameters).to_arrow_table()
+            return cursor.sql(query, params=parameters).to_arrow_table()
 
     def status(self) -> Status:
         """What the store holds; a few milliseconds.
@@ -181,14 +184,6 @@ class Store:
         is_flushed = self._writer.close(deadline_seconds)
         self._database.close()
         return is_flushed
-
-    def _last_seen(self) -> dict[str, int]:
-        times = " UNION ALL ".join(
-            f'SELECT service, max("{column}") AS t FROM "{name}" GROUP BY service'  # noqa: S608  # names of the schema
-            for name, column in TIME_COLUMN.items()
-        )
-        rows = self.sql(f"SELECT service, max(t) AS t FROM ({times}) GROUP BY service").to_pylist()  # noqa: S608  # same
-        return {row["service"]: row["t"] for row in rows}
 
 
 def _schema_of(table: str) -> pa.Schema:
