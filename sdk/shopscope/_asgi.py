@@ -10,23 +10,20 @@ from contextvars import Token
 from types import MappingProxyType
 from typing import Any
 
-import orjson
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
-from prometheus_client import Histogram
 
-from shopscope import _logs as logs
 from shopscope import _wire as wire
 from shopscope._pipeline import Pipeline, active
 from shopscope._propagation import baggage_of, parent_of
-from shopscope._routes import KNOWN_METHODS, UNTRACED_PATHS, JourneyRoutes, Scope, template_of
+from shopscope._requests import RequestKind
+from shopscope._routes import UNTRACED_PATHS, JourneyRoutes, Scope, template_of
 from shopscope._selfmetrics import internal_error
 from shopscope._span import ATTRIBUTE, Span
 from shopscope._tracer import JOURNEY_KEY, SPAN_KEY
-from shopscope._worker import Record
-from shopscope.config import Journey
+from shopscope.config import Journey, is_journey_name
 
 Message = Scope
 Receive = Callable[[], Awaitable[Message]]
@@ -35,64 +32,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SERVER = trace.SpanKind.SERVER.value
 _ERROR = trace.StatusCode.ERROR.value
-_FIRST_SERVER_ERROR = 500
 _MAX_KINDS_OF_REQUEST = 4096
-_JOURNEY_PATTERN_LIMIT = 64
-
-
-class _Kind:
-    """What all requests share that have the same route, status, host, agent and protocol: encoded or looked up once."""
-
-    __slots__ = ("duration", "is_error", "line", "log_attributes", "method", "route", "span_attributes", "span_name")
-
-    def __init__(self, request: "_Request", route: str, status: int, requests: Histogram, service: str) -> None:
-        scope = request.scope
-        known = scope["method"] in KNOWN_METHODS
-        self.method = scope["method"] if known else "_OTHER"
-        self.route = route
-        self.span_name = f"{self.method if known else 'HTTP'} {route}".rstrip()
-        self.is_error = status >= _FIRST_SERVER_ERROR or not status
-        attributes = _constant_attributes(request, self.method, route, status)
-        self.span_attributes = wire.attributes(ATTRIBUTE, attributes)
-        shared = ("http.request.method", "http.route", "http.response.status_code", "error.type")
-        logged = {key: attributes[key] for key in shared if key in attributes}
-        self.log_attributes = wire.attributes(logs.ATTRIBUTE, logged)
-        level = "error" if self.is_error else "info"
-        line = {"level": level, "event": "request", "logger": "shopscope.access", "service": service, **logged}
-        self.line = orjson.dumps(line)[1:-1]
-        self.duration = requests.labels(self.method, route, str(status) if status else "")
-
-
-def _constant_attributes(request: "_Request", method: str, route: str, status: int) -> dict[str, str | int]:
-    scope = request.scope
-    attributes: dict[str, str | int] = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
-    if method == "_OTHER":
-        attributes["http.request.method_original"] = scope["method"]
-    if route:
-        attributes["http.route"] = route
-    if status:
-        attributes["http.response.status_code"] = status
-    if status >= _FIRST_SERVER_ERROR:
-        attributes["error.type"] = str(status)
-    host, port = _host_and_port(request)
-    attributes["server.address"] = host
-    if port is not None:
-        attributes["server.port"] = port
-    attributes["network.protocol.version"] = scope.get("http_version", "1.1")
-    if request.agent:
-        attributes["user_agent.original"] = request.agent.decode("latin-1")
-    return attributes
-
-
-def _host_and_port(request: "_Request") -> tuple[str, int | None]:
-    """From the Host header, else from the socket; the address never contains the port."""
-    if not request.host:
-        address, port = request.scope.get("server") or ("", None)
-        return str(address), port
-    host, separator, number = request.host.decode("latin-1").rpartition(":")
-    if separator and number.isdigit():
-        return host.strip("[]"), int(number)
-    return request.host.decode("latin-1").strip("[]"), None
+_MAX_CLIENTS = 1024
+_MAX_HEADER_BYTES = 256
 
 
 class _Request:
@@ -102,7 +44,6 @@ class _Request:
         "agent",
         "end_unix_nano",
         "host",
-        "is_counted",
         "journey",
         "journey_name",
         "root_path",
@@ -117,7 +58,6 @@ class _Request:
     scope: Scope
     span: trace.Span
     token: Token[Context]
-    journey: Journey | None
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.scope = scope
@@ -127,8 +67,9 @@ class _Request:
         self.start_unix_nano = time.time_ns()
         self.end_unix_nano = 0
         self.host = self.agent = b""
+        #: The journey that this service answers for, if it is the first on the way.
+        self.journey: Journey | None = None
         self.journey_name = ""
-        self.is_counted = False
 
     async def watch(self, message: Message) -> None:
         """Pass a message on, noting status and end: the customer waits for the last byte, not for background tasks."""
@@ -149,7 +90,8 @@ class Middleware:
         self._pipeline = pipeline
         self._routes = JourneyRoutes(pipeline.settings.shop.of_service(pipeline.settings.service))
         self._journeys = pipeline.settings.shop.journeys
-        self._kinds: dict[tuple[Any, ...], _Kind] = {}
+        self._kinds: dict[tuple[Any, ...], RequestKind] = {}
+        self._clients: dict[str, bytes] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -194,9 +136,9 @@ class Middleware:
                 elif name == b"baggage":
                     baggage = baggage + b"," + value if baggage else value
                 elif name == b"host":
-                    request.host = value
+                    request.host = value[:_MAX_HEADER_BYTES]
                 elif name == b"user-agent":
-                    request.agent = value
+                    request.agent = value[:_MAX_HEADER_BYTES]
                 elif name == b"tracestate":
                     tracestate = (*tracestate, value)
             parent = parent_of(traceparent, tracestate) if traceparent else trace.INVALID_SPAN
@@ -206,7 +148,7 @@ class Middleware:
             if isinstance(span, Span):
                 span.journey = request.journey_name
             request.token = context_api.attach(Context({SPAN_KEY: span, _BAGGAGE_KEY: entries}))
-            self._pipeline.instruments.active_requests.inc()
+            self._pipeline.instruments.active += 1
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("start of request")
             return None
@@ -214,21 +156,25 @@ class Middleware:
 
     def _set_journey(self, request: _Request, entries: Mapping[str, object]) -> Mapping[str, object]:
         """The journey is the first service's whose route matches; later ones find it in baggage and keep it."""
-        request.journey = self._routes.find(request.scope["method"], request.scope["path"])
+        journey = self._routes.find(request.scope["method"], request.scope["path"])
         carried = entries.get(JOURNEY_KEY)
-        if isinstance(carried, str) and (carried in self._journeys or not self._journeys):
-            request.journey_name = carried[:_JOURNEY_PATTERN_LIMIT]
+        if isinstance(carried, str) and self._is_known(carried):
+            request.journey_name = carried
             return entries
-        if request.journey is None:
+        if journey is None:
             return entries
-        request.journey_name = request.journey.name
-        request.is_counted = True
-        return MappingProxyType({**entries, JOURNEY_KEY: request.journey_name})
+        request.journey = journey
+        request.journey_name = journey.name
+        return MappingProxyType({**entries, JOURNEY_KEY: journey.name})
+
+    def _is_known(self, journey: str) -> bool:
+        """Baggage may come from anyone: without a file only its form can be checked."""
+        return journey in self._journeys if self._journeys else is_journey_name(journey)
 
     def _end(self, request: _Request, error: BaseException | None) -> None:
         try:
             context_api.detach(request.token)
-            self._pipeline.instruments.active_requests.dec()
+            self._pipeline.instruments.active -= 1
             self._record(request, error)
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of request")
@@ -239,27 +185,30 @@ class Middleware:
             request.end_unix_nano = time.time_ns()
         kind = self._kind_of(request)
         span = request.span
-        seconds = (request.end_unix_nano - request.start_unix_nano) / 1e9
-        identity = span.get_span_context()
-        exemplar = {"trace_id": f"{identity.trace_id:032x}", "span_id": f"{identity.span_id:016x}"}
+        # Asking our own span for its context would build one; its ids are at hand.
+        identity = span if isinstance(span, Span) else span.get_span_context()
+        ids = identity.trace_id, identity.span_id
+        nanoseconds = request.end_unix_nano - request.start_unix_nano
+        seconds = nanoseconds / 1e9
+        exemplar = {"trace_id": f"{ids[0]:032x}", "span_id": f"{ids[1]:016x}"}
         kind.duration.observe(seconds, exemplar)
         is_error = kind.is_error or (error is not None and not is_answered)
-        if request.is_counted and request.journey is not None:
+        if request.journey is not None:
             self._pipeline.instruments.count_journey(request.journey, seconds, exemplar, is_error=is_error)
         if isinstance(span, Span):
             self._end_span(request, span, kind, error, is_error=is_error)
-        self._log(request, kind, exemplar)
+        kind.log(request.scope["path"], request.end_unix_nano, nanoseconds / 1e6, ids)
 
     def _end_span(
-        self, request: _Request, span: Span, kind: _Kind, error: BaseException | None, *, is_error: bool
+        self, request: _Request, span: Span, kind: RequestKind, error: BaseException | None, *, is_error: bool
     ) -> None:
         span.start_unix_nano = request.start_unix_nano
         span.name = kind.span_name
-        span.constant_attributes = kind.span_attributes
-        span.attributes["url.path"] = request.scope["path"]
-        client = request.scope.get("client")
-        if client:
-            span.attributes["client.address"] = client[0]
+        span.constant_attributes = kind.span_attributes + self._client_attribute(request.scope)
+        if span.attributes:
+            span.attributes.update(kind.path_attribute(request.scope["path"]))
+        else:
+            span.attributes = kind.path_attribute(request.scope["path"])
         if error is not None:
             span.fail(error)
             span.attributes["error.type"] = type(error).__qualname__
@@ -267,52 +216,33 @@ class Middleware:
             span.status_code = _ERROR
         span.end(request.end_unix_nano)
 
-    def _kind_of(self, request: _Request) -> _Kind:
+    def _client_attribute(self, scope: Scope) -> bytes:
+        client = scope.get("client")
+        if not client:
+            return b""
+        address = client[0]
+        encoded = self._clients.get(address)
+        if encoded is None:
+            encoded = wire.attributes(ATTRIBUTE, {"client.address": address})
+            if len(self._clients) < _MAX_CLIENTS:
+                self._clients[address] = encoded
+        return encoded
+
+    def _kind_of(self, request: _Request) -> RequestKind:
         scope = request.scope
         route = template_of(scope, request.root_path)
-        key = (scope["method"], route, request.status, request.host, request.agent, scope.get("http_version"))
+        key = (
+            *(scope["method"], route, request.status, request.journey_name, request.host, request.agent),
+            *(scope.get("scheme"), scope.get("http_version"), scope["path"] == route),
+        )
         kind = self._kinds.get(key)
         if kind is None:
-            pipeline = self._pipeline
-            kind = _Kind(request, route, request.status, pipeline.instruments.requests, pipeline.settings.service)
+            shared = (route, request.status, request.journey_name, request.host, request.agent)
+            kind = RequestKind(self._pipeline, scope, *shared)
             # Host and agent are the client's to choose: they must not fill our memory.
             if len(self._kinds) < _MAX_KINDS_OF_REQUEST:
                 self._kinds[key] = kind
         return kind
-
-    def _log(self, request: _Request, kind: _Kind, exemplar: dict[str, str]) -> None:
-        pipeline = self._pipeline
-        now_nano = request.end_unix_nano
-        milliseconds = (now_nano - request.start_unix_nano) / 1e6
-        journey = request.journey_name
-        path = request.scope["path"]
-        if pipeline.logs.is_json:
-            tail: dict[str, Any] = {"url.path": path, "duration_ms": round(milliseconds, 3), **exemplar}
-            if journey:
-                tail["journey"] = journey
-            head = b'{"timestamp":"' + pipeline.logs.clock.stamp(now_nano).encode() + b'",'
-            logs.write_line(head + kind.line + b"," + orjson.dumps(tail)[1:])
-        else:
-            stamp = pipeline.logs.clock.stamp(now_nano)
-            shown: dict[str, Any] = {
-                "timestamp": stamp,
-                "event": "request",
-                "level": "error" if kind.is_error else "info",
-            }
-            shown |= {"route": kind.span_name, "status": request.status, "duration_ms": round(milliseconds, 3)}
-            logs.write_line(pipeline.logs.render(shown | {"trace_id": exemplar["trace_id"]}))
-        attributes = {"url.path": path, "duration_ms": milliseconds}
-        if journey:
-            attributes[JOURNEY_KEY] = journey
-        body = logs.encode_log(
-            "error" if kind.is_error else "info",
-            "request",
-            now_nano,
-            bytes.fromhex(exemplar["trace_id"]),
-            bytes.fromhex(exemplar["span_id"]),
-            kind.log_attributes + wire.attributes(logs.ATTRIBUTE, attributes),
-        )
-        pipeline.log_records.add(Record(logs.SCOPE, body))
 
 
 _EMPTY = Context()

@@ -35,8 +35,12 @@ class Instruments:
         self.registry = registry
         self._lock = threading.Lock()
         self._dependencies: dict[tuple[str, Dependency, str], Histogram] = {}
+        self._journey_series: dict[str, tuple[Histogram, dict[str, Counter]]] = {}
         self.requests = self._histogram(names.REQUEST_DURATION, bounds_with(_SEMCONV_BOUNDS, thresholds))
+        #: Requests being served; a plain number that the gauge reads, because a gauge costs two locks a request.
+        self.active = 0
         self.active_requests = Gauge(names.ACTIVE_REQUESTS.family, names.ACTIVE_REQUESTS.description, registry=registry)
+        self.active_requests.set_function(lambda: self.active)
         self.journeys = self._histogram(names.JOURNEY_DURATION, bounds_with(_JOURNEY_BOUNDS, thresholds))
         self.slo_events = self._counter(names.SLO_EVENTS)
         self.dependencies = self._histogram(names.DEPENDENCY_DURATION, bounds_with(_JOURNEY_BOUNDS, thresholds))
@@ -44,9 +48,8 @@ class Instruments:
         self.order_value = self._counter(names.ORDER_VALUE)
         for journey in journeys:
             # Zero at start: without it the first failure is invisible to increase().
-            self.journeys.labels(journey.name)
-            for outcome in OUTCOMES:
-                self.slo_events.labels(journey.name, outcome)
+            events = {outcome: self.slo_events.labels(journey.name, outcome) for outcome in OUTCOMES}
+            self._journey_series[journey.name] = self.journeys.labels(journey.name), events
 
     def unregister(self) -> None:
         """Leave the registry; for tests."""
@@ -76,8 +79,9 @@ class Instruments:
     def count_journey(self, journey: Journey, seconds: float, exemplar: dict[str, str], *, is_error: bool) -> None:
         """Observe one event of a journey: its duration, and whether it was good, slow or an error."""
         outcome = "error" if is_error else "slow" if seconds > journey.latency_seconds else "good"
-        self.journeys.labels(journey.name).observe(seconds, exemplar)
-        self.slo_events.labels(journey.name, outcome).inc()
+        duration, events = self._journey_series[journey.name]
+        duration.observe(seconds, exemplar)
+        events[outcome].inc()
 
     def _histogram(self, name: names.MetricName, bounds: tuple[float, ...]) -> Histogram:
         return Histogram(name.family, name.description, tuple(name.labels), buckets=bounds, registry=self.registry)

@@ -14,7 +14,17 @@ from typing import Any
 
 from shopscope._errors import ConfigError
 
-__all__ = ["FILE_NAME", "Journey", "OrderValue", "Shop", "find_shop_file", "load_shop", "parse_duration", "parse_shop"]
+__all__ = [
+    "FILE_NAME",
+    "Journey",
+    "OrderValue",
+    "Shop",
+    "find_shop_file",
+    "is_journey_name",
+    "load_shop",
+    "parse_duration",
+    "parse_shop",
+]
 
 FILE_NAME = "shopscope.toml"
 
@@ -71,6 +81,11 @@ class Shop:
     def of_service(self, service: str) -> tuple[Journey, ...]:
         """Journeys that ``service`` answers to the customer."""
         return tuple(journey for journey in self.journeys.values() if journey.service == service)
+
+
+def is_journey_name(text: str) -> bool:
+    """Whether ``text`` has the form of a journey's name: lower-case letters, digits, - and _; at most 63 characters."""
+    return _NAME.fullmatch(text) is not None
 
 
 def parse_duration(text: str) -> float:
