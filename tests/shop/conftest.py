@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,7 +43,9 @@ class Shop:
     redis_url: str
     urls: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30, limits=httpx.Limits(keepalive_expiry=2)))
+    client: httpx.Client = field(
+        default_factory=lambda: httpx.Client(timeout=30, limits=httpx.Limits(keepalive_expiry=2))
+    )
 
     @contextlib.contextmanager
     def running(self, *services: str, **settings: str) -> Iterator["Shop"]:
@@ -163,3 +168,43 @@ def shop(databases: Shop) -> Iterator[Shop]:
     """All six services; a request waits only half a second for a database connection."""
     with databases.running(*SERVICES, SHOP_DATABASE_POOL_WAIT_SECONDS="0.5") as running:
         yield running
+
+
+class ScriptedPeer(ThreadingHTTPServer):
+    """A service that answers with the statuses of a script, the last one for ever, and remembers who asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.script = [201]
+        self.keys: list[str | None] = []
+
+
+class _Answer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: ScriptedPeer
+
+    def do_POST(self) -> None:
+        """Answer the next status."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.keys.append(self.headers["Idempotency-Key"])
+        script = self.server.script
+        body = json.dumps({"reference": "AUTH-1"}).encode()
+        self.send_response(script.pop(0) if len(script) > 1 else script[0])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+@pytest.fixture
+def peer() -> Iterator[ScriptedPeer]:
+    """A scripted service."""
+    with ScriptedPeer() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -17,11 +17,11 @@ def test_every_wrong_setting_is_named_at_once():
     with pytest.raises(SettingsError) as error:
         load_settings("SHOP_REDIS_URL", environ=environ)
     lines = str(error.value).splitlines()
+    example = "should look like postgresql+asyncpg://user:password@host/database"
     assert lines == [
         "The shop's settings are wrong:",
         "  - SHOP_REDIS_URL is required: set it to its URL",
-        "  - SHOP_DATABASE_URL: should look like postgresql+asyncpg://user:password@host/database, "
-        "but it is 'mysql://localhost/x'",
+        f"  - SHOP_DATABASE_URL: {example}, but it is 'mysql://localhost/x'",
         "  - SHOP_SEARCH_RATE_LIMIT: should look like 30000/minute, but it is 'fast'",
         "  - SHOP_BANK_ATTEMPTS: Input should be greater than or equal to 1, but it is '0'",
     ]
