@@ -72,13 +72,16 @@ class _Request:
         self.journey_name = ""
 
     async def watch(self, message: Message) -> None:
-        """Pass a message on, noting status and end: the customer waits for the last byte, not for background tasks."""
+        """Pass a message on, noting status and end: the customer waits for the last byte, not for background tasks.
+
+        The end is taken before the last byte leaves, or a caller on another core could see its answer before we ended.
+        """
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
-        await self.send(message)
-        if kind == "http.response.body" and not message.get("more_body"):
+        elif kind == "http.response.body" and not message.get("more_body"):
             self.end_unix_nano = time.time_ns()
+        await self.send(message)
 
 
 class Middleware:
