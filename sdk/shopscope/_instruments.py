@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Iterable
+from typing import TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.registry import Collector
 
 from shopscope import _names as names
 from shopscope._dependencies import Dependency
+from shopscope._errors import ConfigError
 from shopscope.config import Journey
 
 # https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration
@@ -16,6 +19,8 @@ _JOURNEY_BOUNDS = (
     *(0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8),
     *(1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 15.0, 30.0),
 )
+M = TypeVar("M", bound=Collector)
+
 OUTCOMES = ("good", "slow", "error")
 OVERFLOW = "_overflow"
 _MAX_DEPENDENCIES = 1000
@@ -33,36 +38,44 @@ class Instruments:
         journeys = tuple(journeys)
         thresholds = [journey.latency_seconds for journey in journeys]
         self.registry = registry
+        self._registered: list[Collector] = []
         self._lock = threading.Lock()
         self._dependencies: dict[tuple[str, Dependency, str], Histogram] = {}
         self._journey_series: dict[str, tuple[Histogram, dict[str, Counter]]] = {}
+        self._journeys = journeys
         self.requests = self._histogram(names.REQUEST_DURATION, bounds_with(_SEMCONV_BOUNDS, thresholds))
         #: Requests being served; a plain number that the gauge reads, because a gauge costs two locks a request.
         self.active = 0
-        self.active_requests = Gauge(names.ACTIVE_REQUESTS.family, names.ACTIVE_REQUESTS.description, registry=registry)
+        active = names.ACTIVE_REQUESTS
+        self.active_requests = self._register(Gauge(active.family, active.description, registry=None))
         self.active_requests.set_function(lambda: self.active)
         self.journeys = self._histogram(names.JOURNEY_DURATION, bounds_with(_JOURNEY_BOUNDS, thresholds))
         self.slo_events = self._counter(names.SLO_EVENTS)
         self.dependencies = self._histogram(names.DEPENDENCY_DURATION, bounds_with(_JOURNEY_BOUNDS, thresholds))
         self.orders = self._counter(names.ORDERS)
         self.order_value = self._counter(names.ORDER_VALUE)
-        for journey in journeys:
+        self._prepare_journeys()
+
+    def _prepare_journeys(self) -> None:
+        for journey in self._journeys:
             # Zero at start: without it the first failure is invisible to increase().
             events = {outcome: self.slo_events.labels(journey.name, outcome) for outcome in OUTCOMES}
             self._journey_series[journey.name] = self.journeys.labels(journey.name), events
 
     def unregister(self) -> None:
-        """Leave the registry; for tests."""
-        for metric in (
-            self.requests,
-            self.active_requests,
-            self.journeys,
-            self.slo_events,
-            self.dependencies,
-            self.orders,
-            self.order_value,
-        ):
-            self.registry.unregister(metric)
+        """Leave the registry, so that a later ``init`` can enter it."""
+        while self._registered:
+            self.registry.unregister(self._registered.pop())
+
+    def after_fork_in_child(self) -> None:
+        """Begin at zero: what the parent has counted is the parent's to report."""
+        self._lock = threading.Lock()
+        self.active = 0
+        for metric in (self.requests, self.journeys, self.slo_events, self.dependencies, self.orders, self.order_value):
+            metric.clear()
+        self._dependencies.clear()
+        self._journey_series.clear()
+        self._prepare_journeys()
 
     def dependency(self, journey: str, dependency: Dependency, outcome: str) -> Histogram:
         """The series of a dependency; past the cap all further ones share an overflow series."""
@@ -76,7 +89,9 @@ class Instruments:
                 child = self._dependencies[key] = self.dependencies.labels(*labels)
         return child
 
-    def count_journey(self, journey: Journey, seconds: float, exemplar: dict[str, str], *, is_error: bool) -> None:
+    def count_journey(
+        self, journey: Journey, seconds: float, exemplar: dict[str, str] | None, *, is_error: bool
+    ) -> None:
         """Observe one event of a journey: its duration, and whether it was good, slow or an error."""
         outcome = "error" if is_error else "slow" if seconds > journey.latency_seconds else "good"
         duration, events = self._journey_series[journey.name]
@@ -84,7 +99,18 @@ class Instruments:
         events[outcome].inc()
 
     def _histogram(self, name: names.MetricName, bounds: tuple[float, ...]) -> Histogram:
-        return Histogram(name.family, name.description, tuple(name.labels), buckets=bounds, registry=self.registry)
+        labels = tuple(name.labels)
+        return self._register(Histogram(name.family, name.description, labels, buckets=bounds, registry=None))
 
     def _counter(self, name: names.MetricName) -> Counter:
-        return Counter(name.family, name.description, tuple(name.labels), registry=self.registry)
+        return self._register(Counter(name.family, name.description, tuple(name.labels), registry=None))
+
+    def _register(self, metric: M) -> M:
+        try:
+            self.registry.register(metric)
+        except ValueError as error:
+            self.unregister()
+            problem = f"metric names of shopscope must be free in prometheus_client's registry: {error}; rename yours"
+            raise ConfigError([problem]) from error
+        self._registered.append(metric)
+        return metric

@@ -5,18 +5,19 @@ Source of the record: opentelemetry/proto/logs/v1/logs.proto
 
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TextIO
 
-import orjson
 import structlog
 from opentelemetry.trace import get_current_span
 
 from shopscope import _wire as wire
+from shopscope._log_values import json_line, redact
 from shopscope._selfmetrics import internal_error
-from shopscope._span import Span, safe_str
+from shopscope._span import Span
 from shopscope._tracer import encode_scope, journey_of
 from shopscope._version import __version__
 from shopscope._worker import Record
@@ -39,19 +40,11 @@ _ENCODED_SEVERITIES = {
 }
 _METHOD_LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical", "notset": "debug"}
 _NOT_ATTRIBUTES = frozenset({"event", "level", "timestamp", "trace_id", "span_id", "service"})
-_SECRET_WORDS = (
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "authorization",
-    "cookie",
-    "api_key",
-    "apikey",
-    "card_number",
-    "cvv",
-)
-REDACTED = "[redacted]"
+_LEVEL_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
+# httpx logs every request at INFO, with its query; the CLIENT span says the same without it. The other would let any
+# client of the service write to its log, a line for each malformed baggage header.
+_TOO_TALKATIVE = {"httpx": logging.WARNING, "opentelemetry.baggage.propagation": logging.ERROR}
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
@@ -59,7 +52,7 @@ _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "ascti
 def encode_log(level: str, body: str, now_nano: int, trace_id: bytes, span_id: bytes, attributes: bytes) -> bytes:
     """The body of an OTLP ``LogRecord``; ids are raw bytes, or empty; ``attributes`` is the encoded field."""
     stamp = wire.pack_fixed64(now_nano)
-    ids = _TRACE_ID + trace_id + _SPAN_ID + span_id if trace_id else b""
+    ids = (_TRACE_ID + trace_id if trace_id else b"") + (_SPAN_ID + span_id if span_id else b"")
     text = wire.any_value(body)
     return b"".join(
         (_TIME, stamp, _OBSERVED_TIME, stamp, _ENCODED_SEVERITIES[level], wire.message(_BODY, text), attributes, ids)
@@ -97,6 +90,8 @@ class LogPipeline:
         self._console = None if self.is_json else structlog.dev.ConsoleRenderer(colors=True)
         self._handler = _Handler(self)
         self._removed: list[tuple[logging.Logger, logging.Handler]] = []
+        self._extended: list[Any] | None = None
+        self._root_level = logging.NOTSET
 
     def install(self) -> None:
         """Configure structlog and the root logger; a set-up that is there already is extended, not replaced."""
@@ -106,10 +101,15 @@ class LogPipeline:
         _installed = self
         if structlog.is_configured():
             processors = structlog.get_config()["processors"]
-            structlog.configure(processors=[*processors[:-1], self.add_context, self.send, processors[-1]])
+            if not isinstance(processors, list):
+                processors = list(processors)
+                structlog.configure(processors=processors)
+            # In place: loggers that are bound and cached already share the list.
+            processors[-1:-1] = [_add_context, _send]
+            self._extended = processors
         else:
             structlog.configure(
-                processors=[structlog.contextvars.merge_contextvars, self.render_and_send],
+                processors=[structlog.contextvars.merge_contextvars, _render_and_send],
                 wrapper_class=structlog.make_filtering_bound_logger(self.level),
                 logger_factory=_LineLogger,
                 cache_logger_on_first_use=True,
@@ -117,12 +117,13 @@ class LogPipeline:
         root = logging.getLogger()
         self._handler.is_printing = not any(type(handler) is logging.StreamHandler for handler in root.handlers)
         root.addHandler(self._handler)
+        self._root_level = root.level
         if self._handler.is_printing:
             root.setLevel(self.level.upper())
         self.adopt_server_loggers()
-        # httpx logs every request at INFO, with its query; the CLIENT span says the same without it.
-        if logging.getLogger("httpx").level == logging.NOTSET:
-            logging.getLogger("httpx").setLevel(logging.WARNING)
+        for name, least in _TOO_TALKATIVE.items():
+            if logging.getLogger(name).level == logging.NOTSET:
+                logging.getLogger(name).setLevel(least)
 
     def adopt_server_loggers(self) -> None:
         """Send uvicorn's own lines through the root; its access lines are replaced by ours.
@@ -143,13 +144,17 @@ class LogPipeline:
     def uninstall(self) -> None:
         """Undo ``install``."""
         logging.getLogger().removeHandler(self._handler)
+        logging.getLogger().setLevel(self._root_level)
         for server_logger, handler in self._removed:
             server_logger.addHandler(handler)
         self._removed.clear()
-        structlog.reset_defaults()
+        if self._extended is None:
+            structlog.reset_defaults()
+        else:
+            self._extended[:] = [processor for processor in self._extended if processor not in _PROCESSORS]
 
     def add_context(self, _: Any, method: str, event: EventDict) -> EventDict:
-        """Processor: level, time, service, ids and journey of the current span; secrets by key are redacted."""
+        """Level, time, service, ids and journey of the current span; secrets by key are redacted."""
         event.setdefault("level", _METHOD_LEVELS.get(method, method))
         event.setdefault("timestamp", self.clock.stamp(time.time_ns()))
         event["service"] = self.service
@@ -161,32 +166,73 @@ class LogPipeline:
         journey = span.journey if isinstance(span, Span) else journey_of()
         if journey:
             event["journey"] = journey
-        _redact(event)
+        redact(event)
         _render_exception(event)
         return event
 
-    def send(self, _: Any, method: str, event: EventDict) -> EventDict:
-        """Processor: queue the event for OTLP."""
+    def send(self, logger: Any, method: str, event: EventDict) -> EventDict:
+        """Queue the event for OTLP."""
         try:
+            number = _LEVEL_NUMBERS.get(_METHOD_LEVELS.get(method, method), logging.INFO)
+            if isinstance(logger, logging.Logger) and logger.isEnabledFor(number):
+                # structlog over the standard library: the rendered line comes back as a record.
+                _sent.is_coming_back = True
             self._emit(Record(SCOPE, _encode_event(event, _METHOD_LEVELS.get(method, method))))
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("log record")
         return event
-
-    def render_and_send(self, logger: Any, method: str, event: EventDict) -> bytes:
-        """The last processor: context, OTLP, and the line itself."""
-        event = self.send(logger, method, self.add_context(logger, method, event))
-        return self.render(event)
 
     def render(self, event: EventDict) -> bytes:
         """One line without its end: JSON with the most telling keys first, or colours."""
         if self._console is not None:
             return str(self._console(None, "", event)).encode()
         head = {key: event.pop(key, None) for key in ("timestamp", "level", "event")}
-        return orjson.dumps({**head, **event}, default=safe_str, option=orjson.OPT_NON_STR_KEYS)
+        return json_line({**head, **event})
 
 
 _installed: LogPipeline | None = None
+
+
+class _Sent(threading.local):
+    """Whether the next record of this thread is an event that has been sent already."""
+
+    is_coming_back = False
+
+
+_sent = _Sent()
+
+
+# structlog caches a logger with its processors, so these outlive a pipeline and ask for the one that runs now.
+def _add_context(logger: Any, method: str, event: EventDict) -> EventDict:
+    try:
+        return event if _installed is None else _installed.add_context(logger, method, event)
+    except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+        internal_error("log context")
+        return event
+
+
+def _send(logger: Any, method: str, event: EventDict) -> EventDict:
+    return event if _installed is None else _installed.send(logger, method, event)
+
+
+def _render_and_send(logger: Any, method: str, event: EventDict) -> bytes:
+    event = _send(logger, method, _add_context(logger, method, event))
+    try:
+        return json_line(event) if _installed is None else _installed.render(event)
+    except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+        internal_error("log line")
+        return json_line({"level": method, "event": wire.safe_str(event.get("event"))})
+
+
+_PROCESSORS = (_add_context, _send)
+
+
+def reset() -> None:
+    """Undo what the last pipeline installed; for tests."""
+    global _installed  # noqa: PLW0603 (see `install`)
+    if _installed is not None:
+        _installed.uninstall()
+        _installed = None
 
 
 def _discard(_: Record) -> None:
@@ -215,7 +261,8 @@ def write_line(line: bytes, stream: TextIO | None = None) -> None:
             buffer.flush()
         else:
             stream.write(line.decode() + "\n")
-    except (OSError, ValueError):
+    except (AttributeError, OSError, RuntimeError, ValueError):
+        # No stream, a closed or full one, or (RuntimeError) a signal handler that came in the middle of a line.
         internal_error("log line")
 
 
@@ -229,17 +276,25 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            method = record.levelname.lower()
-            level = _METHOD_LEVELS.get(method, method)
+            level = _level_of(record.levelno)
             event: EventDict = {"event": record.getMessage(), "level": level, "logger": record.name}
             event.update((key, value) for key, value in vars(record).items() if key not in _RECORD_FIELDS)
             if record.exc_info and record.exc_info[0] is not None:
                 event["exc_info"] = record.exc_info
-            event = self._pipeline.send(None, level, self._pipeline.add_context(None, level, event))
+            event = self._pipeline.add_context(None, level, event)
+            if _sent.is_coming_back:
+                _sent.is_coming_back = False
+            else:
+                event = self._pipeline.send(None, level, event)
             if self.is_printing:
                 write_line(self._pipeline.render(event))
         except Exception:  # noqa: BLE001 (the promise of logging handlers)
             self.handleError(record)
+
+
+def _level_of(number: int) -> str:
+    """The level at or below a number of the standard library, which may be a level of the user's own."""
+    return next((level for level, least in reversed(_LEVEL_NUMBERS.items()) if number >= least), "debug")
 
 
 def _encode_event(event: Mapping[str, Any], level: str) -> bytes:
@@ -248,29 +303,32 @@ def _encode_event(event: Mapping[str, Any], level: str) -> bytes:
         attributes["shopscope.journey"] = attributes.pop("journey")
     return encode_log(
         level if level in _SEVERITIES else "info",
-        safe_str(event.get("event", "")),
+        wire.safe_str(event.get("event", "")),
         time.time_ns(),
-        bytes.fromhex(event.get("trace_id", "")),
-        bytes.fromhex(event.get("span_id", "")),
+        _raw_id(event.get("trace_id"), _TRACE_ID_BYTES),
+        _raw_id(event.get("span_id"), _SPAN_ID_BYTES),
         wire.attributes(ATTRIBUTE, attributes),
     )
 
 
-def _redact(event: EventDict) -> None:
-    for key in event:
-        if any(word in key.lower() for word in _SECRET_WORDS):
-            event[key] = REDACTED
+def _raw_id(value: object, size: int) -> bytes:
+    """An id's bytes; nothing if the service has put something else under the id's name."""
+    try:
+        raw = bytes.fromhex(value) if isinstance(value, str) else b""
+    except ValueError:
+        return b""
+    return raw if len(raw) == size else b""
 
 
 def _render_exception(event: EventDict) -> None:
     raised = event.pop("exc_info", None)
     if not raised:
         return
-    if raised is True:
-        raised = sys.exc_info()
-    elif isinstance(raised, BaseException):
+    if isinstance(raised, BaseException):
         raised = (type(raised), raised, raised.__traceback__)
-    if raised[1] is not None:
+    elif not isinstance(raised, tuple):
+        raised = sys.exc_info()
+    if isinstance(raised[1], BaseException):
         event["exception.type"] = raised[0].__qualname__
-        event["exception.message"] = safe_str(raised[1])
+        event["exception.message"] = wire.safe_str(raised[1])
         event["exception.stacktrace"] = "".join(traceback.format_exception(*raised))

@@ -16,6 +16,7 @@ from prometheus_client.samples import Exemplar, Sample
 
 from shopscope import _wire as wire
 from shopscope._names import BY_FAMILY, MetricName
+from shopscope._selfmetrics import internal_error
 from shopscope._tracer import encode_scope
 from shopscope._version import __version__
 
@@ -42,6 +43,9 @@ _EXEMPLAR_SPAN = wire.tag(4, wire.LENGTH_DELIMITED)
 _EXEMPLAR_TRACE = wire.tag(5, wire.LENGTH_DELIMITED)
 _EXEMPLAR_ATTRIBUTE = wire.tag(7, wire.LENGTH_DELIMITED)
 
+_OWN_SAMPLES = [
+    family + suffix for family in BY_FAMILY for suffix in ("", "_total", "_created", "_bucket", "_count", "_sum")
+]
 _STRUCTURAL_LABELS = frozenset({"le", "quantile"})
 
 
@@ -72,14 +76,26 @@ class MetricsEncoder:
         now = time.time()
         metrics = []
         points = 0
-        for family in self._registry.collect():
-            series = _series_of(family)
-            if series:
+        for family in self._families():
+            try:
+                series = _series_of(family)
+                encoded = self._encode_family(family, series, now) if series else b""
+            except Exception:  # noqa: BLE001 (a metric of the team's own that makes no sense must not cost the others)
+                internal_error(f"metric {family.name}")
+                continue
+            if encoded:
                 points += len(series)
-                metrics.append(wire.message(_METRICS, self._encode_family(family, series, now)))
+                metrics.append(wire.message(_METRICS, encoded))
         self._last_collected = now
         scope = wire.message(_SCOPE_METRICS, _SCOPE + b"".join(metrics))
         return wire.message(_RESOURCE_METRICS, resource + scope), points
+
+    def _families(self) -> list[Metric]:
+        try:
+            return list(self._registry.collect())
+        except Exception:  # noqa: BLE001 (a collector of the team's own may raise; ours still have to leave)
+            internal_error("collector")
+            return list(self._registry.restricted_registry(_OWN_SAMPLES).collect())
 
     def _encode_family(self, family: Metric, series: Iterable[_Series], now: float) -> bytes:
         name = BY_FAMILY.get(family.name) or _foreign_name(family)
@@ -109,7 +125,7 @@ class MetricsEncoder:
         return _TIME + wire.pack_fixed64(int(now * 1e9)) + value + wire.attributes(_NUMBER_ATTRIBUTE, attributes)
 
     def _number(self, series: _Series, attributes: Mapping[str, Any], now: float) -> bytes:
-        value = _AS_DOUBLE + wire.pack_double(series.value) + self._exemplars(_NUMBER_EXEMPLAR, series)
+        value = _AS_DOUBLE + wire.pack_double(series.value) + self._exemplars(_NUMBER_EXEMPLAR, series, now)
         return self._times(series, now) + value + wire.attributes(_NUMBER_ATTRIBUTE, attributes)
 
     def _histogram(self, series: _Series, attributes: Mapping[str, Any], now: float) -> bytes:
@@ -127,7 +143,7 @@ class MetricsEncoder:
             + wire.pack_double(series.total)
             + wire.packed(_BUCKET_COUNTS, map(wire.pack_fixed64, counts))
             + wire.packed(_BOUNDS, map(wire.pack_double, bounds))
-            + self._exemplars(_HISTOGRAM_EXEMPLAR, series)
+            + self._exemplars(_HISTOGRAM_EXEMPLAR, series, now)
             + wire.attributes(_HISTOGRAM_ATTRIBUTE, attributes)
         )
 
@@ -142,8 +158,9 @@ class MetricsEncoder:
         count = _COUNT + wire.pack_fixed64(int(series.count)) + _TOTAL + wire.pack_double(series.total)
         return self._times(series, now) + count + quantiles + wire.attributes(_NUMBER_ATTRIBUTE, attributes)
 
-    def _exemplars(self, field_tag: bytes, series: _Series) -> bytes:
-        fresh = (one for one in series.exemplars if float(one.timestamp or 0) > self._last_collected)
+    def _exemplars(self, field_tag: bytes, series: _Series, now: float) -> bytes:
+        """Exemplars since the last collection; one that came while this one runs belongs to the next."""
+        fresh = (one for one in series.exemplars if self._last_collected < float(one.timestamp or 0) <= now)
         return b"".join(wire.message(field_tag, _encode_exemplar(one)) for one in fresh)
 
 

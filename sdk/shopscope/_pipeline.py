@@ -2,10 +2,12 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
+from typing import Any
 
 from opentelemetry import trace
 
+from shopscope import _selfmetrics
 from shopscope._dependencies import dependency_of
 from shopscope._instruments import Instruments
 from shopscope._logs import LogPipeline
@@ -38,6 +40,8 @@ class Pipeline:
             settings.metric_interval_seconds,
             lambda: encoder.collect(self.resource.encoded),
         )
+        #: What holds series of the instruments, and is emptied where those begin anew.
+        self.caches: list[MutableMapping[Any, Any]] = []
         self.workers = (self.spans, self.log_records, self.metrics)
         self.logs = LogPipeline(settings.service, settings.log_format, settings.log_level, self.log_records.add)
         self.tracer: Tracer = _provider.get_tracer("shopscope", __version__)
@@ -85,6 +89,9 @@ class Pipeline:
     def after_fork_in_child(self) -> None:
         """The child is a process of its own: new identity, empty queues, own threads."""
         self.resource.renew()
+        self.instruments.after_fork_in_child()
+        for cache in self.caches:
+            cache.clear()
         for worker in self.workers:
             worker.after_fork_in_child()
         self.metrics.start()
@@ -107,6 +114,7 @@ def _finish(span: Span) -> None:
 
 
 def _after_fork_in_child() -> None:
+    _selfmetrics.after_fork_in_child()
     if _active is not None:
         _active.after_fork_in_child()
 

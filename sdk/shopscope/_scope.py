@@ -76,8 +76,11 @@ class Scope:
             timeout_seconds: after this what is left is dropped and counted; by default ``SHOPSCOPE_SHUTDOWN_TIMEOUT``
                 or 5 seconds.
         """
+        global _scope  # noqa: PLW0603 (a scope that is shut down makes room for another `init`)
         with _lock:
             pipeline, self._pipeline = self._pipeline, None
+            if _scope is self:
+                _scope = None
         if pipeline is not None:
             try:
                 pipeline.shutdown(self._settings.shutdown_seconds if timeout_seconds is None else timeout_seconds)
@@ -147,7 +150,11 @@ def init(
                 service_name, os.environ, endpoint=endpoint, version=version, environment=environment, config=config
             )
             scope = Scope(settings)
-            scope._start(app)  # noqa: SLF001 (one module)
+            try:
+                scope._start(app)  # noqa: SLF001 (one module)
+            except BaseException:
+                scope.shutdown(0)
+                raise
             _scope = scope
             atexit.register(shutdown)
             _flush_on_sigterm()
@@ -160,9 +167,7 @@ def init(
 
 def shutdown() -> None:
     """Send what is queued and stop; optional: it also runs at exit, on SIGTERM and when the application shuts down."""
-    global _scope
-    with _lock:
-        scope, _scope = _scope, None
+    scope = _scope
     if scope is not None:
         scope.shutdown()
 
@@ -280,9 +285,13 @@ def _flush_on_sigterm() -> None:
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         return
 
-    def flush_and_die(number: int, _: FrameType | None) -> None:
+    def flush_and_die() -> None:
         shutdown()
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    signal.signal(signal.SIGTERM, flush_and_die)
+    def on_sigterm(number: int, _: FrameType | None) -> None:
+        # On a thread: the main thread may have been interrupted while it holds a lock that the flush needs.
+        signal.signal(number, signal.SIG_DFL)
+        threading.Thread(target=flush_and_die, name="shopscope-sigterm").start()
+
+    signal.signal(signal.SIGTERM, on_sigterm)

@@ -19,7 +19,8 @@ ERRORS = Counter("shopscope_sdk_errors", "Faults inside the SDK that were kept f
 EXPORT_SECONDS = Histogram("shopscope_sdk_export_seconds", "Time of one export request.", ["signal"])
 
 _logged: set[str] = set()
-_lock = threading.Lock()
+# Reentrant: a signal handler that shuts down may come while its own thread is in here.
+_lock = threading.RLock()
 
 
 def log_once(key: str, message: str, *args: object) -> None:
@@ -31,8 +32,8 @@ def log_once(key: str, message: str, *args: object) -> None:
     logger.warning(message, *args)
 
 
-def dropped(signal: str, reason: str, count: int = 1) -> None:
-    """Count ``count`` lost records; the first loss for a reason is logged."""
+def dropped(signal: str, reason: str, count: int = 1, detail: str = "") -> None:
+    """Count ``count`` lost records; the first loss for a reason is logged, with the detail that is known."""
     if count <= 0:
         return
     DROPPED.labels(signal, reason).inc(count)
@@ -40,7 +41,7 @@ def dropped(signal: str, reason: str, count: int = 1) -> None:
         f"dropped {signal} {reason}",
         "shopscope drops %s (%s); further losses are only counted in shopscope_sdk_dropped_total",
         signal,
-        reason,
+        f"{reason}: {detail}" if detail else reason,
     )
 
 
@@ -51,7 +52,12 @@ def internal_error(where: str) -> None:
         if where in _logged:
             return
         _logged.add(where)
-    logger.warning("shopscope fault in %s, kept from the service; repeats are only counted", where)
+    # An exception is being handled by whoever calls this.
+    logger.warning(
+        "shopscope fault in %s, kept from the service; repeats are only counted",
+        where,
+        exc_info=True,  # noqa: LOG014 (see above)
+    )
 
 
 def never_raises(function: Callable[P, None]) -> Callable[P, None]:
@@ -65,6 +71,14 @@ def never_raises(function: Callable[P, None]) -> Callable[P, None]:
             internal_error(function.__qualname__)
 
     return guarded
+
+
+def after_fork_in_child() -> None:
+    """Another thread of the parent may have held the lock, and what the parent has counted is the parent's."""
+    global _lock  # noqa: PLW0603 (replaced as a whole, because it cannot be released)
+    _lock = threading.RLock()
+    for metric in (SENT, DROPPED, ERRORS, EXPORT_SECONDS):
+        metric.clear()
 
 
 def reset() -> None:

@@ -228,7 +228,7 @@ class Span(trace.Span):
     def fail(self, exception: BaseException) -> None:
         """Record an exception and set the error status."""
         self.record_exception(exception)
-        self.set_status(StatusCode.ERROR, f"{type(exception).__name__}: {safe_str(exception)}")
+        self.set_status(StatusCode.ERROR, f"{type(exception).__name__}: {wire.safe_str(exception)}")
 
     def encode(self) -> bytes:
         """The body of an OTLP ``Span``."""
@@ -302,19 +302,11 @@ def _encode_extras(extras: _Extras) -> bytes:
     return b"".join(parts)
 
 
-def safe_str(value: object) -> str:
-    """``str(value)``, or the type's name where that raises."""
-    try:
-        return str(value)
-    except Exception:  # noqa: BLE001 (user code)
-        return f"<unprintable {type(value).__name__}>"
-
-
 def _exception_attributes(exception: BaseException) -> dict[str, str]:
     kind = type(exception)
     module = kind.__module__
     return {
         "exception.type": kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}",
-        "exception.message": safe_str(exception),
+        "exception.message": wire.safe_str(exception),
         "exception.stacktrace": "".join(traceback.format_exception(exception)),
     }

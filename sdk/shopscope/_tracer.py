@@ -181,7 +181,7 @@ class CurrentSpan:
             if self._record_exception:
                 span.record_exception(exception)
             if self._set_status:
-                span.set_status(trace.StatusCode.ERROR, f"{type(exception).__name__}: {exception}")
+                span.set_status(trace.StatusCode.ERROR, f"{type(exception).__name__}: {wire.safe_str(exception)}")
         if self._end_on_exit:
             span.end()
         return False

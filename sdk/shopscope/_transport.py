@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 _RETRYABLE = frozenset({429, 502, 503, 504})
 _GZIP = 16 + zlib.MAX_WBITS
 _MAX_REPLY_BYTES = 65536
+# A wrong header must not silence a service for days.
+_LONGEST_PAUSE_SECONDS = 300.0
 _FIRST_FIELD_BYTES, _FIRST_FIELD_NUMBER = 0x0A, 0x08
 
 
@@ -114,12 +116,15 @@ def _gzip(body: bytes) -> bytes:
 def _retry_after_seconds(header: str | None) -> float | None:
     if not header:
         return None
-    if header.strip().isdigit():
-        return float(header)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    except ValueError:
+        seconds = float(header) if header.strip().isdigit() else _seconds_until(header)
+    except (ValueError, OverflowError):
         return None
+    return min(max(0.0, seconds), _LONGEST_PAUSE_SECONDS)
+
+
+def _seconds_until(date: str) -> float:
+    return email.utils.parsedate_to_datetime(date).timestamp() - time.time()
 
 
 def _rejected(answer: bytes) -> int:

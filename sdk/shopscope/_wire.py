@@ -57,6 +57,14 @@ def utf8(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
+def safe_str(value: object) -> str:
+    """``str(value)``, or the type's name where that raises."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 (user code)
+        return f"<unprintable {type(value).__name__}>"
+
+
 _KEY, _VALUE = tag(1, LENGTH_DELIMITED), tag(2, LENGTH_DELIMITED)
 _STRING, _BOOL, _INT, _DOUBLE = tag(1, LENGTH_DELIMITED), tag(2, VARINT), tag(3, VARINT), tag(4, FIXED64)
 _ARRAY, _KVLIST, _BYTES = tag(5, LENGTH_DELIMITED), tag(6, LENGTH_DELIMITED), tag(7, LENGTH_DELIMITED)
@@ -70,7 +78,7 @@ _ENCODED_KEYS_LIMIT = 2048
 def _encoded_key(key: str) -> bytes:
     encoded = _encoded_keys.get(key)
     if encoded is None:
-        encoded = message(_KEY, utf8(key)) + _VALUE
+        encoded = message(_KEY, utf8(safe_str(key))) + _VALUE
         # Attribute keys are few by convention; a user who builds them from data must not fill our memory.
         if len(_encoded_keys) < _ENCODED_KEYS_LIMIT:
             _encoded_keys[key] = encoded
@@ -78,7 +86,7 @@ def _encoded_key(key: str) -> bytes:
 
 
 def any_value(value: Any, depth: int = 0) -> bytes:  # noqa: PLR0911 (one return for each type of OTLP)
-    """Body of an ``AnyValue``; what OTLP has no type for becomes its ``str``."""
+    """Body of an ``AnyValue``; what OTLP has no type for, or is nested too deep, becomes its ``str``."""
     match value:
         case str():
             return message(_STRING, utf8(value))
@@ -93,11 +101,11 @@ def any_value(value: Any, depth: int = 0) -> bytes:  # noqa: PLR0911 (one return
         case bytes():
             return message(_BYTES, value)
         case Mapping() if depth < _MAX_NESTING:
-            pairs = (message(_REPEATED, key_value(str(key), item, depth + 1)) for key, item in value.items())
+            pairs = (message(_REPEATED, key_value(safe_str(key), item, depth + 1)) for key, item in value.items())
             return message(_KVLIST, b"".join(pairs))
         case Sequence() if depth < _MAX_NESTING:
             return message(_ARRAY, b"".join(message(_REPEATED, any_value(item, depth + 1)) for item in value))
-    return message(_STRING, utf8(str(value)))
+    return message(_STRING, utf8(safe_str(value)))
 
 
 def key_value(key: str, value: Any, depth: int = 0) -> bytes:

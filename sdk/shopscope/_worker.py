@@ -49,6 +49,8 @@ class Worker(ABC):
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._deadline = float("inf")
+        #: The deadline has passed and what is in flight has been counted as lost.
+        self._is_abandoned = False
 
     @abstractmethod
     def _export(self) -> None:
@@ -70,6 +72,7 @@ class Worker(ABC):
         self.request_stop(deadline)
         if self._thread is not None:
             self._thread.join(max(0.0, deadline - time.monotonic()))
+            self._is_abandoned = self._thread.is_alive()
         self._abandon()
 
     def request_stop(self, deadline: float) -> None:
@@ -85,9 +88,12 @@ class Worker(ABC):
         self._reset_thread()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        is_last = False
+        while not is_last:
             self._wake.wait(self._interval_seconds)
             self._wake.clear()
+            # Read before the export: what is added while it runs, before the stop, is still to be sent.
+            is_last = self._stop.is_set()
             try:
                 self._export()
             except Exception:  # noqa: BLE001 (a fault in one export must not end the thread)
@@ -107,7 +113,8 @@ class Worker(ABC):
             self._note_outage(reply.reason)
             delay = reply.retry_after_seconds or backoff * random.uniform(0.8, 1.2)  # noqa: S311 (jitter)
             if not keep_trying or not self._pause(delay):
-                dropped(self.signal, "shutdown" if self._stop.is_set() else "unreachable", count)
+                if not self._is_abandoned:
+                    dropped(self.signal, "shutdown" if self._stop.is_set() else "unreachable", count)
                 return
             backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
 
@@ -128,11 +135,10 @@ class Worker(ABC):
             self._is_down = False
             logger.info("shopscope sends %s to %s again", self.signal, self._transport.url)
         if outcome is Outcome.REFUSED:
-            logger.debug("refused by %s: %s", self._transport.url, reason)
-            dropped(self.signal, "refused", count)
+            dropped(self.signal, "refused", count, reason)
             return
         rejected = min(rejected, count)
-        dropped(self.signal, "rejected", rejected)
+        dropped(self.signal, "rejected", rejected, reason)
         SENT.labels(self.signal).inc(count - rejected)
 
     def _note_outage(self, reason: str) -> None:
@@ -195,6 +201,9 @@ class RecordQueue(Worker):
         while batch := self._take():
             try:
                 self._deliver(self._frame(batch), len(batch), keep_trying=True)
+            except Exception:
+                dropped(self.signal, "fault", len(batch))
+                raise
             finally:
                 with self._drained:
                     self._in_flight = 0
