@@ -1,6 +1,5 @@
 """Which requests stand for the median, and which for the slowest 1 %."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,11 +65,11 @@ def choose_cohorts(forest: Forest, rows: Ints) -> Chosen | None:
     if not count:
         return None
     ordered = rows[np.lexsort((rows, forest.duration[rows]))]
-    spread = max(LEAST, math.ceil(0.55 * count) - math.floor(0.45 * count))
-    low = max(0, min(math.floor(0.45 * count), (count - spread) // 2))
+    spread = max(LEAST, -(-55 * count // 100) - 45 * count // 100)
+    low = max(0, min(45 * count // 100, (count - spread) // 2))
     middle = slice(low, min(count, low + spread))
-    slow_count = max(math.ceil(count / 100), min(LEAST, max(1, count // 10)))
-    is_one_percent = slow_count == math.ceil(count / 100) and count >= _ENOUGH_FOR_ONE_PERCENT
+    slow_count = max(-(-count // 100), min(LEAST, max(1, count // 10)))
+    is_one_percent = slow_count == -(-count // 100) and count >= _ENOUGH_FOR_ONE_PERCENT
     name = "slowest 1 %" if is_one_percent else f"slowest {slow_count} of {count}"
     few = "" if is_one_percent else f"only {count} requests: 1 % of them would be fewer than {slow_count}"
     in_median, in_slowest = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)

@@ -14,6 +14,10 @@ LEVELS = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 """The quantiles that every answer gives."""
 
 CONFIDENCE = 0.95
+"""Of the intervals of quantiles."""
+
+CHANCE = 0.01
+"""A shop that holds its objective is called failing in so many windows; with 5 % one bad event of ten would do it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,11 @@ def binomial_ranks(count: int, level: float) -> tuple[int, int]:
 
 
 def is_below(good: int, count: int, objective: float) -> bool:
-    """Whether so few good events would be surprising (under 5 %) if the objective were held."""
+    """Whether so few good events would be surprising (under 1 %) if the objective were held."""
     if good / count >= objective:
         return False
     first, probabilities = _binomial(count, objective)
-    return float(probabilities[: max(0, good - first + 1)].sum()) < 1 - CONFIDENCE
+    return float(probabilities[: max(0, good - first + 1)].sum()) < CHANCE
 
 
 def of_histogram(bounds: Sequence[float], counts: Sequence[int], level: float) -> Quantile:
