@@ -14,15 +14,16 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from shopscope import _wire as wire
 from shopscope._pipeline import Pipeline, active
 from shopscope._propagation import baggage_of, parent_of
 from shopscope._requests import RequestKind
-from shopscope._routes import UNTRACED_PATHS, JourneyRoutes, Scope, template_of
+from shopscope._routes import UNTRACED_PATHS, JourneyRoutes, Scope, path_in_app, template_of
 from shopscope._selfmetrics import internal_error
-from shopscope._span import ATTRIBUTE, Span
-from shopscope._tracer import JOURNEY_KEY, SPAN_KEY
+from shopscope._span import ATTRIBUTE, JOURNEY_KEY, Span
+from shopscope._tracer import SPAN_KEY, new_span_id, new_trace_id
 from shopscope.config import Journey, is_journey_name
 
 Message = Scope
@@ -31,7 +32,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SERVER = trace.SpanKind.SERVER.value
-_ERROR = trace.StatusCode.ERROR.value
+CLIENT_ADDRESS = "client.address"
 _MAX_KINDS_OF_REQUEST = 4096
 _MAX_CLIENTS = 1024
 _MAX_HEADER_BYTES = 256
@@ -67,7 +68,7 @@ class _Request:
         self.start_unix_nano = time.time_ns()
         self.end_unix_nano = 0
         self.host = self.agent = b""
-        #: The journey that this service answers for, if it is the first on the way.
+        #: The journey that this service answers for.
         self.journey: Journey | None = None
         self.journey_name = ""
 
@@ -95,6 +96,7 @@ class Middleware:
         self._journeys = pipeline.settings.shop.journeys
         self._kinds: dict[tuple[Any, ...], RequestKind] = {}
         self._clients: dict[str, bytes] = {}
+        pipeline.caches.append(self._kinds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -104,10 +106,14 @@ class Middleware:
             return
         # FastAPI (0.142 and later) would trace the request a second time.
         scope["fastapi.telemetry"] = None
-        if kind != "http" or scope["path"] in UNTRACED_PATHS or active() is not self._pipeline:
+        if kind != "http" or active() is not self._pipeline:
             await self.app(scope, receive, send)
             return
-        request = self._begin(scope, send)
+        path = path_in_app(scope)
+        if path in UNTRACED_PATHS:
+            await self._serve_untraced(scope, receive, send)
+            return
+        request = self._begin(scope, send, path)
         if request is None:
             await self.app(scope, receive, send)
             return
@@ -118,17 +124,42 @@ class Middleware:
             raise
         self._end(request, None)
 
+    async def _serve_untraced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve below a span that is not sampled, so that the statements of a health check are no traces either."""
+        identity = SpanContext(new_trace_id(), new_span_id(), is_remote=False)
+        token = context_api.attach(Context({SPAN_KEY: NonRecordingSpan(identity)}))
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            context_api.detach(token)
+
     async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_asked = False
+
+        async def ask() -> Message:
+            nonlocal is_asked
+            is_asked = True
+            return await receive()
+
         async def watch(message: Message) -> None:
-            if message["type"] == "lifespan.shutdown.complete":
+            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
                 await self._on_shutdown()
             elif message["type"] == "lifespan.startup.complete":
                 self._pipeline.logs.adopt_server_loggers()
             await send(message)
 
-        await self.app(scope, receive, watch)
+        try:
+            await self.app(scope, ask, watch)
+        except Exception:
+            if is_asked:
+                raise
+        if not is_asked:
+            # The application knows no lifespan; ours is what sends the last telemetry before the server ends.
+            for event in ("startup", "shutdown"):
+                await receive()
+                await watch({"type": f"lifespan.{event}.complete"})
 
-    def _begin(self, scope: Scope, send: Send) -> _Request | None:
+    def _begin(self, scope: Scope, send: Send, path: str) -> _Request | None:
         try:
             request = _Request(scope, send)
             traceparent = baggage = b""
@@ -145,7 +176,7 @@ class Middleware:
                 elif name == b"tracestate":
                     tracestate = (*tracestate, value)
             parent = parent_of(traceparent, tracestate) if traceparent else trace.INVALID_SPAN
-            entries = self._set_journey(request, baggage_of(baggage))
+            entries = self._set_journey(request, path, baggage_of(baggage))
             # An empty context, not the current one: what the server's own task holds is no part of the request.
             request.span = span = self._pipeline.tracer.start(scope["method"], _SERVER, parent, _EMPTY)
             if isinstance(span, Span):
@@ -157,16 +188,17 @@ class Middleware:
             return None
         return request
 
-    def _set_journey(self, request: _Request, entries: Mapping[str, object]) -> Mapping[str, object]:
+    def _set_journey(self, request: _Request, path: str, entries: Mapping[str, object]) -> Mapping[str, object]:
         """The journey is the first service's whose route matches; later ones find it in baggage and keep it."""
-        journey = self._routes.find(request.scope["method"], request.scope["path"])
+        journey = self._routes.find(request.scope["method"], path)
+        # Counted whatever baggage says: anyone can send some, and a failure must not be hidden by it.
+        request.journey = journey
         carried = entries.get(JOURNEY_KEY)
         if isinstance(carried, str) and self._is_known(carried):
             request.journey_name = carried
             return entries
         if journey is None:
             return entries
-        request.journey = journey
         request.journey_name = journey.name
         return MappingProxyType({**entries, JOURNEY_KEY: journey.name})
 
@@ -194,10 +226,13 @@ class Middleware:
         nanoseconds = request.end_unix_nano - request.start_unix_nano
         seconds = nanoseconds / 1e9
         exemplar = {"trace_id": f"{ids[0]:032x}", "span_id": f"{ids[1]:016x}"}
-        kind.duration.observe(seconds, exemplar)
+        is_recorded = isinstance(span, Span)
+        # An exemplar that leads to no trace would be worse than none.
+        example = exemplar if is_recorded else None
+        kind.duration.observe(seconds, example)
         is_error = kind.is_error or (error is not None and not is_answered)
         if request.journey is not None:
-            self._pipeline.instruments.count_journey(request.journey, seconds, exemplar, is_error=is_error)
+            self._pipeline.instruments.count_journey(request.journey, seconds, example, is_error=is_error)
         if isinstance(span, Span):
             self._end_span(request, span, kind, error, is_error=is_error)
         kind.log(request.scope["path"], request.end_unix_nano, nanoseconds / 1e6, ids)
@@ -206,17 +241,19 @@ class Middleware:
         self, request: _Request, span: Span, kind: RequestKind, error: BaseException | None, *, is_error: bool
     ) -> None:
         span.start_unix_nano = request.start_unix_nano
-        span.name = kind.span_name
-        span.constant_attributes = kind.span_attributes + self._client_attribute(request.scope)
-        if span.attributes:
-            span.attributes.update(kind.path_attribute(request.scope["path"]))
-        else:
-            span.attributes = kind.path_attribute(request.scope["path"])
+        if span.name is request.scope["method"]:  # not renamed by the service
+            span.name = kind.span_name
         if error is not None:
             span.fail(error)
-            span.attributes["error.type"] = type(error).__qualname__
+            span.attributes.setdefault("error.type", type(error).__qualname__)
         elif is_error:
-            span.status_code = _ERROR
+            span.set_status(trace.StatusCode.ERROR)
+        own, path = span.attributes, kind.path_attribute(request.scope["path"])
+        # What the service has set itself comes before what we know; a key must not be there twice.
+        span.constant_attributes = kind.span_attributes_but(own) if own else kind.span_attributes
+        if CLIENT_ADDRESS not in own:
+            span.constant_attributes += self._client_attribute(request.scope)
+        span.attributes = {**path, **own} if own else path
         span.end(request.end_unix_nano)
 
     def _client_attribute(self, scope: Scope) -> bytes:
@@ -226,7 +263,7 @@ class Middleware:
         address = client[0]
         encoded = self._clients.get(address)
         if encoded is None:
-            encoded = wire.attributes(ATTRIBUTE, {"client.address": address})
+            encoded = wire.attributes(ATTRIBUTE, {CLIENT_ADDRESS: address})
             if len(self._clients) < _MAX_CLIENTS:
                 self._clients[address] = encoded
         return encoded
@@ -243,8 +280,9 @@ class Middleware:
             shared = (route, request.status, request.journey_name, request.host, request.agent)
             kind = RequestKind(self._pipeline, scope, *shared)
             # Host and agent are the client's to choose: they must not fill our memory.
-            if len(self._kinds) < _MAX_KINDS_OF_REQUEST:
-                self._kinds[key] = kind
+            if len(self._kinds) >= _MAX_KINDS_OF_REQUEST:
+                self._kinds.clear()
+            self._kinds[key] = kind
         return kind
 
 

@@ -23,7 +23,7 @@ M = TypeVar("M", bound=Collector)
 
 OUTCOMES = ("good", "slow", "error")
 OVERFLOW = "_overflow"
-_MAX_DEPENDENCIES = 1000
+_MAX_REQUESTS = _MAX_DEPENDENCIES = 1000
 
 
 def bounds_with(base: Iterable[float], thresholds: Iterable[float]) -> tuple[float, ...]:
@@ -41,6 +41,7 @@ class Instruments:
         self._registered: list[Collector] = []
         self._lock = threading.Lock()
         self._dependencies: dict[tuple[str, Dependency, str], Histogram] = {}
+        self._requests: set[tuple[str, str, str]] = set()
         self._journey_series: dict[str, tuple[Histogram, dict[str, Counter]]] = {}
         self._journeys = journeys
         self.requests = self._histogram(names.REQUEST_DURATION, bounds_with(_SEMCONV_BOUNDS, thresholds))
@@ -74,8 +75,18 @@ class Instruments:
         for metric in (self.requests, self.journeys, self.slo_events, self.dependencies, self.orders, self.order_value):
             metric.clear()
         self._dependencies.clear()
+        self._requests.clear()
         self._journey_series.clear()
         self._prepare_journeys()
+
+    def request(self, method: str, route: str, status: str) -> Histogram:
+        """The series of a kind of request; past the cap all further ones share an overflow series."""
+        key = (method, route, status)
+        with self._lock:
+            if key not in self._requests and len(self._requests) >= _MAX_REQUESTS:
+                return self.requests.labels(method, OVERFLOW, status)
+            self._requests.add(key)
+        return self.requests.labels(*key)
 
     def dependency(self, journey: str, dependency: Dependency, outcome: str) -> Histogram:
         """The series of a dependency; past the cap all further ones share an overflow series."""

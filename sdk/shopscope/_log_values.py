@@ -53,8 +53,8 @@ def _without_secrets(value: Any, above: tuple[int, ...]) -> Any:
     return [_without_secrets(item, above) for item in value]
 
 
-def json_line(event: Mapping[str, Any]) -> bytes:
-    """The event as one line of JSON, whatever is in it."""
+def json_line(event: Mapping[str, Any] | str) -> bytes:
+    """The event, or a text, as one line of JSON, whatever is in it."""
     try:
         return orjson.dumps(event, default=safe_str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:

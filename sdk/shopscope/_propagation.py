@@ -16,8 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from shopscope._span import SAMPLED, Span
-from shopscope._tracer import JOURNEY_KEY
+from shopscope._span import JOURNEY_KEY, SAMPLED, Span
 
 _TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _NO_BAGGAGE: Mapping[str, object] = MappingProxyType({})

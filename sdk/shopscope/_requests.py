@@ -1,19 +1,21 @@
 """What requests of one kind share, encoded or looked up once, and the little that is left to do for each."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from shopscope import _logs as logs
 from shopscope import _wire as wire
+from shopscope._log_values import json_line
 from shopscope._pipeline import Pipeline
 from shopscope._routes import KNOWN_METHODS, Scope
-from shopscope._span import ATTRIBUTE
-from shopscope._tracer import JOURNEY_KEY
+from shopscope._span import ATTRIBUTE, JOURNEY_KEY
 from shopscope._worker import Record
 
 FIRST_SERVER_ERROR = 500
 _LOGGED = ("http.request.method", "http.route", "http.response.status_code", "error.type", "url.path", JOURNEY_KEY)
+_LAST_PORT = 65535
 _DURATION = "duration_ms"
 
 
@@ -29,6 +31,7 @@ class RequestKind:
         "_line",
         "_log_attributes",
         "_pipeline",
+        "_span_attributes",
         "duration",
         "is_error",
         "span_attributes",
@@ -48,6 +51,7 @@ class RequestKind:
         self.is_error = status >= FIRST_SERVER_ERROR or not status
         self._level = "error" if self.is_error else "info"
         self.span_name = f"{method if is_known else 'HTTP'} {route}".rstrip()
+        self._span_attributes = dict(attributes)
         self.span_attributes = wire.attributes(ATTRIBUTE, attributes)
         if journey:
             attributes[JOURNEY_KEY] = journey
@@ -58,7 +62,14 @@ class RequestKind:
         service = pipeline.settings.service
         line = {"level": self._level, "event": "request", "logger": "shopscope.access", "service": service, **logged}
         self._line = orjson.dumps(line)[1:-1].decode()
-        self.duration = pipeline.instruments.requests.labels(method, route, str(status) if status else "")
+        self.duration = pipeline.instruments.request(method, route, str(status) if status else "")
+
+    def span_attributes_but(self, own: Mapping[str, Any]) -> bytes:
+        """The span's attributes without those that the service has set itself."""
+        if self._span_attributes.keys().isdisjoint(own):
+            return self.span_attributes
+        left = {key: value for key, value in self._span_attributes.items() if key not in own}
+        return wire.attributes(ATTRIBUTE, left)
 
     def path_attribute(self, path: str) -> dict[str, Any]:
         """Span attributes that differ between requests of this kind."""
@@ -68,7 +79,7 @@ class RequestKind:
         """Write the access line and queue its OTLP record."""
         pipeline = self._pipeline
         trace_id, span_id = ids
-        tail = "" if self._has_constant_path else f',"url.path":{orjson.dumps(path).decode()}'
+        tail = "" if self._has_constant_path else f',"url.path":{json_line(path).decode()}'
         line = (
             f'{{"timestamp":"{pipeline.logs.clock.stamp(now_nano)}",{self._line}{tail},'
             f'"duration_ms":{milliseconds:.3f},"trace_id":"{trace_id:032x}","span_id":"{span_id:016x}"}}'
@@ -119,6 +130,6 @@ def _host_and_port(scope: Scope, header: bytes) -> tuple[str, int | None]:
         address, port = scope.get("server") or ("", None)
         return str(address), port
     host, separator, number = header.decode("latin-1").rpartition(":")
-    if separator and number.isdigit():
+    if separator and number.isascii() and number.isdigit() and int(number) <= _LAST_PORT:
         return host.strip("[]"), int(number)
     return header.decode("latin-1").strip("[]"), None

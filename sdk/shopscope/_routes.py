@@ -61,5 +61,21 @@ def template_of(scope: Scope, root_path: str) -> str:
     # FastAPI includes routers lazily: the route object has its own path alone, the context the full one.
     context = scope.get("fastapi", {}).get("effective_route_context")
     path = getattr(context, "path_format", None) or getattr(route, "path_format", None) or getattr(route, "path", "")
+    if not isinstance(path, str):
+        return ""
     mounts = scope.get("root_path", "").removeprefix(root_path)
-    return f"{mounts}{path}" if isinstance(path, str) else ""
+    return f"{_mount_template(mounts, scope, path)}{path}" if mounts else path
+
+
+def _mount_template(mounts: str, scope: Scope, path: str) -> str:
+    """``/tenants/{tenant}`` for ``/tenants/42``: the scope has what the mount matched, not the mount's own template."""
+    own = {match[1] for match in _PARAMETER.finditer(path)}
+    names = {str(value): name for name, value in scope.get("path_params", {}).items() if name not in own}
+    return "/".join(f"{{{names[part]}}}" if part in names else part for part in mounts.split("/")) if names else mounts
+
+
+def path_in_app(scope: Scope) -> str:
+    """The path as the application's routes see it: without the ``root_path`` that a proxy or server put before it."""
+    path: str = scope["path"]
+    root_path = scope.get("root_path", "")
+    return path[len(root_path) :] or "/" if root_path and f"{path}/".startswith(f"{root_path}/") else path

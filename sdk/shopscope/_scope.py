@@ -4,9 +4,11 @@ import asyncio
 import atexit
 import functools
 import inspect
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -21,17 +23,19 @@ from opentelemetry.baggage import set_baggage
 from shopscope._apps import instrument_app
 from shopscope._asgi import Application, Middleware
 from shopscope._clients import instrument_clients
+from shopscope._instruments import OVERFLOW
 from shopscope._pipeline import Pipeline, active, install_provider
 from shopscope._selfmetrics import internal_error, log_once, never_raises
 from shopscope._settings import Settings, read_settings
-from shopscope._span import Span
-from shopscope._tracer import JOURNEY_KEY, SPAN_KEY
+from shopscope._span import JOURNEY_KEY, Span
+from shopscope._tracer import SPAN_KEY
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _lock = threading.RLock()
 _scope: "Scope | None" = None
+_CURRENCY_LETTERS = 3
 _instrumented = "_shopscope_scope"
 
 
@@ -191,8 +195,13 @@ def order_placed(total: float | Decimal, *, currency: str = "EUR") -> None:
     """
     pipeline = active()
     if pipeline is not None:
-        pipeline.instruments.orders.labels(currency).inc()
-        pipeline.instruments.order_value.labels(currency).inc(float(total))
+        value = float(total)
+        if not 0 <= value < math.inf:
+            raise ValueError(f"order_placed: total must be a number of at least 0: {total!r}; pass the order's value")
+        is_code = len(currency) == _CURRENCY_LETTERS and currency.isascii() and currency.isalpha()
+        label = currency.upper() if is_code else OVERFLOW
+        pipeline.instruments.orders.labels(label).inc()
+        pipeline.instruments.order_value.labels(label).inc(value)
 
 
 def journey(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -231,7 +240,7 @@ def journey(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 class _JourneyCall:
     """One call of a function that is a journey."""
 
-    __slots__ = ("_name", "_pipeline", "_span", "_token")
+    __slots__ = ("_name", "_pipeline", "_span", "_start_unix_nano", "_token")
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -240,6 +249,7 @@ class _JourneyCall:
     def __enter__(self) -> None:
         if self._pipeline is None:
             return
+        self._start_unix_nano = time.time_ns()
         context = set_baggage(JOURNEY_KEY, self._name)
         self._span = self._pipeline.tracer.start(self._name, 0, trace.get_current_span(), context)
         if isinstance(self._span, Span):
@@ -251,15 +261,14 @@ class _JourneyCall:
             return
         context_api.detach(self._token)
         span = self._span
-        if not isinstance(span, Span):
-            return
-        if isinstance(error, Exception):
+        seconds = (time.time_ns() - self._start_unix_nano) / 1e9
+        if isinstance(error, Exception) and isinstance(span, Span):
             span.fail(error)
         span.end()
-        self._observe(span, is_error=error is not None)
+        self._observe(seconds, is_error=error is not None)
 
     @never_raises
-    def _observe(self, span: Span, *, is_error: bool) -> None:
+    def _observe(self, seconds: float, *, is_error: bool) -> None:
         pipeline = self._pipeline
         if pipeline is None:
             return
@@ -272,8 +281,9 @@ class _JourneyCall:
                 pipeline.settings.service,
             )
             return
-        seconds = (span.end_unix_nano - span.start_unix_nano) / 1e9
-        exemplar = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+        exemplar = None
+        if isinstance(self._span, Span):
+            exemplar = {"trace_id": f"{self._span.trace_id:032x}", "span_id": f"{self._span.span_id:016x}"}
         pipeline.instruments.count_journey(declared, seconds, exemplar, is_error=is_error)
 
 

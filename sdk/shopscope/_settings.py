@@ -4,6 +4,7 @@ Every fault is collected, so that a service with three wrong settings fails once
 Variables: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from shopscope.config import Shop, find_shop_file, load_shop, parse_duration
 SIGNALS = ("traces", "metrics", "logs")
 DEFAULT_ENDPOINT = "http://localhost:4318"
 _LEVELS = ("debug", "info", "warning", "error", "critical")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -121,7 +124,7 @@ def _read_endpoint(env: "_Environment", signal: str, argument: str | None) -> En
         url = env.url(where, argument or env.text(common) or DEFAULT_ENDPOINT).rstrip("/") + f"/v1/{signal}"
     return Endpoint(
         url=url,
-        headers=env.pairs(first("HEADERS")),
+        headers=env.headers(first("HEADERS")),
         timeout_seconds=env.milliseconds(first("TIMEOUT"), 10_000),
         is_gzip=env.choice(first("COMPRESSION"), ("gzip", "none"), "gzip") == "gzip",
     )
@@ -192,6 +195,17 @@ class _Environment:
                 self.fault(name, "pairs of key=value with commas between them", item, "correct the pair")
                 continue
             found[unquote(key.strip())] = unquote(value.strip())
+        return found
+
+    def headers(self, name: str) -> dict[str, str]:
+        """Pairs that HTTP can carry as headers."""
+        found = self.pairs(name)
+        for key, value in found.items():
+            # The value is not shown: it is most often a token.
+            if not _HEADER_NAME.fullmatch(key):
+                self.fault(name, "header names of letters, digits and -", key, "correct the name")
+            elif not _HEADER_VALUE.fullmatch(value):
+                self.fault(name, "header values of visible ASCII", f"the value of {key}", "correct the value")
         return found
 
     def _number(self, name: str, default: float, convert: Callable[[str], float], rule: str) -> float:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from shopscope._dependencies import Dependency
 
+JOURNEY_KEY = "shopscope.journey"
 ATTRIBUTE = wire.tag(9, wire.LENGTH_DELIMITED)
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
@@ -250,7 +251,7 @@ class Span(trace.Span):
         ]
         if self.attributes:
             parts.append(wire.attributes(ATTRIBUTE, self.attributes))
-        if self.journey:
+        if self.journey and JOURNEY_KEY not in self.attributes:
             parts.append(_journey_attribute(self.journey))
         if self.parent_id:
             parts += (_PARENT_ID, self.parent_id.to_bytes(8))
@@ -283,7 +284,7 @@ _JOURNEYS_LIMIT = 256
 def _journey_attribute(journey: str) -> bytes:
     encoded = _journeys.get(journey)
     if encoded is None:
-        encoded = wire.attributes(ATTRIBUTE, {"shopscope.journey": journey})
+        encoded = wire.attributes(ATTRIBUTE, {JOURNEY_KEY: journey})
         # The journey may come from another service's baggage, so its values are not ours to bound.
         if len(_journeys) < _JOURNEYS_LIMIT:
             _journeys[journey] = encoded

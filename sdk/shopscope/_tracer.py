@@ -15,7 +15,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, T
 from opentelemetry.trace.propagation import _SPAN_KEY, get_current_span
 
 from shopscope import _wire as wire
-from shopscope._span import Finish, Span
+from shopscope._span import JOURNEY_KEY, Finish, Span
 from shopscope._worker import Record
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
 SPAN_KEY = _SPAN_KEY
-JOURNEY_KEY = "shopscope.journey"
+_KNOWN_FLAGS = TraceFlags.SAMPLED | 2  # and "random trace id"
 
 _RESOURCE_SPANS = _SCOPE = wire.tag(1, wire.LENGTH_DELIMITED)
 _SCOPE_SPANS = _SPANS = wire.tag(2, wire.LENGTH_DELIMITED)
@@ -114,6 +114,7 @@ class Tracer(trace.Tracer):
         """The short way in for our own instrumentation: no attributes, parent at hand."""
         if type(parent) is Span:
             span = Span(name, kind, parent.trace_id, new_span_id(), parent.span_id, self.scope, self._finish)
+            span.flags = parent.flags
             span.journey = parent.journey
             span.trace_state = parent.trace_state
             return span
@@ -128,7 +129,8 @@ class Tracer(trace.Tracer):
             span = Span(name, kind, above.trace_id, new_span_id(), above.span_id, self.scope, self._finish)
             span.is_parent_remote = above.is_remote
             span.trace_state = above.trace_state
-            span.flags = above.trace_flags
+            # Unknown flags are not ours to pass on: https://www.w3.org/TR/trace-context-2/#other-flags
+            span.flags = TraceFlags(above.trace_flags & _KNOWN_FLAGS)
         span.journey = journey_of(context)
         return span
 

@@ -69,6 +69,6 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
+            module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
         _instrument(self._library)

@@ -1,10 +1,12 @@
 """What the client integrations share: a CLIENT span whose constant part is encoded once for each kind of call."""
 
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext
 from opentelemetry.trace.propagation import get_current_span
 
 from shopscope import _wire as wire
@@ -12,6 +14,7 @@ from shopscope._dependencies import Dependency
 from shopscope._pipeline import Pipeline
 from shopscope._selfmetrics import internal_error
 from shopscope._span import ATTRIBUTE, Span
+from shopscope._tracer import journey_of
 
 CLIENT = trace.SpanKind.CLIENT.value
 _ERROR = trace.StatusCode.ERROR.value
@@ -49,22 +52,42 @@ class Calls:
         return call
 
 
+class UntracedCall(NonRecordingSpan):
+    """A call whose trace is not sampled: it is not exported, but who calls whom is counted whatever is sampled."""
+
+    def __init__(self, context: SpanContext, pipeline: Pipeline, dependency: Dependency) -> None:
+        super().__init__(context)
+        self._pipeline = pipeline
+        self._dependency = dependency
+        self._start_unix_nano = time.time_ns()
+        self.outcome = ""
+
+    def end(self, end_time: int | None = None) -> None:
+        """Observe the dependency."""
+        seconds = ((end_time or time.time_ns()) - self._start_unix_nano) / 1e9
+        series = self._pipeline.instruments.dependency(journey_of(), self._dependency, self.outcome or "ok")
+        series.observe(seconds)
+
+
 def start_call(pipeline: Pipeline, call: Call) -> trace.Span:
     """Start the span of a call below the current span."""
     span = pipeline.tracer.start(call.name, CLIENT, get_current_span())
-    if isinstance(span, Span):
-        span.constant_attributes = call.attributes
-        span.dependency = call.dependency
+    if not isinstance(span, Span):
+        return UntracedCall(span.get_span_context(), pipeline, call.dependency)
+    span.constant_attributes = call.attributes
+    span.dependency = call.dependency
     return span
 
 
 def end_call(span: trace.Span, error: BaseException | None = None) -> None:
     """End the span of a call; an error is recorded by its type, since its text may hold the user's data."""
     try:
-        if error is not None and isinstance(span, Span):
-            span.status_code = _ERROR
-            span.outcome = "error"
-            span.attributes["error.type"] = type(error).__qualname__
+        if error is not None:
+            if isinstance(span, Span):
+                span.status_code = _ERROR
+                span.attributes["error.type"] = type(error).__qualname__
+            if isinstance(span, Span | UntracedCall):
+                span.outcome = "error"
         span.end()
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("end of call")

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from opentelemetry import trace
 
-from shopscope._clients._calls import Calls, end_call, start_call
+from shopscope._clients._calls import Calls, UntracedCall, end_call, start_call
 from shopscope._dependencies import Dependency, peer_name
 from shopscope._pipeline import Pipeline, active
 from shopscope._propagation import outgoing_headers
@@ -76,8 +76,8 @@ def _begin(request: httpx.Request) -> trace.Span | None:
         span = start_call(pipeline, _calls.find(pipeline, request.method, url.scheme, url.host, url.port))
         if isinstance(span, Span):
             # No query: it may hold anything, and the path is what tells one call from another.
-            port = f":{url.port}" if url.port else ""
-            span.attributes["url.full"] = f"{url.scheme}://{url.host}{port}{url.path}"
+            path = url.raw_path.partition(b"?")[0]
+            span.attributes["url.full"] = f"{url.scheme}://{url.netloc.decode('ascii')}{path.decode('ascii')}"
         for name, value in outgoing_headers(span).items():
             request.headers[name] = value
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
@@ -87,12 +87,13 @@ def _begin(request: httpx.Request) -> trace.Span | None:
 
 
 def _end(span: trace.Span, status: int) -> None:
+    if isinstance(span, Span | UntracedCall) and status >= _FIRST_ERROR:
+        span.outcome = "error" if status >= _FIRST_SERVER_ERROR else "rejected"
     if isinstance(span, Span):
         span.attributes["http.response.status_code"] = status
         if status >= _FIRST_ERROR:
             span.status_code = _ERROR
             span.attributes["error.type"] = str(status)
-            span.outcome = "error" if status >= _FIRST_SERVER_ERROR else "rejected"
     end_call(span)
 
 
