@@ -148,9 +148,11 @@ class JourneyLatency:
         if good is not None and objective is not None and is_judged and is_below(good.good, good.count, objective):
             return "failing"
         p99 = self.best("p99")
-        lower = p99.seconds if p99.seconds is not None else p99.lower_seconds
-        if self.threshold_seconds is not None and lower is not None:
-            return "slow" if lower > self.threshold_seconds else "ok"
+        if self.threshold_seconds is not None and p99.seconds is not None:
+            return "slow" if p99.seconds > self.threshold_seconds else "ok"
+        # A bucket does not contain its lower bound: beyond the bound that is the threshold is above it.
+        if self.threshold_seconds is not None and (p99.lower_seconds or 0.0) >= self.threshold_seconds:
+            return "slow"
         return "ok" if is_judged else "unknown"
 
     @property

@@ -46,7 +46,7 @@ def _segments(chain: JourneyChain, median: Cohort, slowest: Cohort) -> Table:
     for segment in shown:
         what = Text(segment.label)
         calls = segment.slowest.calls_per_request or segment.median.calls_per_request
-        what.append(f"\n  {_KINDS[segment.kind]}, {calls:.2g} a request", style="dim")
+        what.append(f"\n  {_KINDS[segment.kind]}, {calls:.2g} per request", style="dim")
         bar = Text("█" * round(segment.slowest.share * _BAR), style="red" if segment is shown[0] else "cyan")
         table.add_row(what, *_spent((segment.median,)), *_spent((segment.slowest,)), bar)
     others = [segment for segment in chain.segments if segment not in shown]
@@ -94,9 +94,9 @@ def clock_notes(clocks: Clocks) -> list[str]:
     notes = []
     if clocks.shifted_spans:
         notes.append(
-            f"{clocks.shifted_spans:,} callees' clocks disagreed with their callers' by up to "
-            f"{duration(clocks.largest_shift_seconds)} and were moved; the way there and back was then halved."
+            f"callees moved into their callers because their clocks disagreed: {clocks.shifted_spans:,}, by up to "
+            f"{duration(clocks.largest_shift_seconds)}; the way there and the way back are then equal by construction"
         )
     if clocks.asynchronous_spans:
-        notes.append(f"{clocks.asynchronous_spans:,} spans beside the critical paths were not waited for.")
+        notes.append(f"spans beside the critical paths that nobody waited for: {clocks.asynchronous_spans:,}")
     return notes

@@ -56,9 +56,15 @@ def _cells(measure: Measure, threshold: float | None) -> list[str | Text]:
     rate = "-" if measure.rate_per_second is None else f"{measure.rate_per_second:.3g}"
     cells: list[str | Text] = [rate]
     for quantile in measure.quantiles.values():
-        is_over = threshold is not None and (quantile.seconds or quantile.lower_seconds or 0) > threshold
+        is_over = threshold is not None and _is_above(quantile, threshold)
         cells.append(Text(_value(quantile) + ("!" if is_over else ""), style="yellow" if is_over else ""))
     return [*cells, _interval(measure.quantiles["p99"])]
+
+
+def _is_above(quantile: Quantile, threshold: float) -> bool:
+    if quantile.seconds is not None:
+        return quantile.seconds > threshold
+    return quantile.lower_seconds is not None and quantile.lower_seconds >= threshold
 
 
 def _value(quantile: Quantile) -> str:
@@ -68,11 +74,10 @@ def _value(quantile: Quantile) -> str:
 
 
 def _interval(quantile: Quantile) -> str:
-    if quantile.lower_seconds is None and quantile.upper_seconds is None:
-        return "-"
-    lower = "0" if not quantile.lower_seconds else duration(quantile.lower_seconds)
-    upper = "…" if quantile.upper_seconds is None else duration(quantile.upper_seconds)
-    return f"{lower} to {upper}"
+    lower, upper = quantile.lower_seconds, quantile.upper_seconds
+    if upper is None:
+        return "-" if lower is None else f"≥ {duration(lower)}"
+    return f"{duration(lower or 0.0)} to {duration(upper)}"
 
 
 def _disagreements(journeys: list[JourneyLatency]) -> list[RenderableType]:
@@ -86,7 +91,7 @@ def _disagreements(journeys: list[JourneyLatency]) -> list[RenderableType]:
                 (f"{journey.journey} {found.what}", "bold"),
                 f": histogram {histogram}, spans {spans}; ",
             )
-            lines.append(text.append(f"likely {found.likely_cause}."))
+            lines.append(text.append(f"likely cause: {found.likely_cause}."))
     return lines
 
 
@@ -101,12 +106,12 @@ def _evidence(journeys: list[JourneyLatency]) -> list[RenderableType]:
 
 
 def quality_notes(quality: Quality) -> list[str]:
-    """Doubts about the spans, one sentence each."""
+    """Doubts about the spans, one line each."""
     said = (
-        (quality.duplicate_spans, "spans came twice and were counted once."),
-        (quality.orphan_spans, "spans name a parent that is not in the data."),
-        (quality.rootless_traces, "traces have no root; they count only where their journey's own service is seen."),
-        (quality.cyclic_spans, "spans are their own ancestors and were left out."),
-        (quality.negative_durations, "spans end before they start and count as instants."),
+        (quality.duplicate_spans, "repeated spans, counted once: {:,}"),
+        (quality.orphan_spans, "spans whose parent is not in the data: {:,}"),
+        (quality.rootless_traces, "traces without a root, of which only requests of the file's services count: {:,}"),
+        (quality.cyclic_spans, "spans that are their own ancestors, left out: {:,}"),
+        (quality.negative_durations, "spans that end before they start, counted as instants: {:,}"),
     )
-    return [f"{count:,} {words}" for count, words in said if count]
+    return [words.format(count) for count, words in said if count]

@@ -3,6 +3,8 @@
 __all__ = ["duration", "percent", "precise_percent"]
 
 _MILLISECOND = 1e-3
+_ROUNDS_UP = 0.9995
+_THREE_DIGITS = 999.5
 _TWO_DECIMALS_FROM = 0.9
 
 
@@ -10,9 +12,11 @@ def duration(seconds: float) -> str:
     """Three significant figures and the unit that suits: ``1.32 s``, ``84.0 ms``, ``310 µs``."""
     if seconds == 0:
         return "0"
-    if seconds >= 0.9995:  # noqa: PLR2004 - rounds to 1.00 s
-        return f"{seconds:.3g} s" if seconds >= 1000 else f"{seconds:#.3g}".rstrip(".") + " s"  # noqa: PLR2004 - digits
-    if seconds >= 0.9995 * _MILLISECOND:
+    if seconds >= _THREE_DIGITS:
+        return f"{seconds:.0f} s"
+    if seconds >= _ROUNDS_UP:
+        return f"{seconds:#.3g}".rstrip(".") + " s"
+    if seconds >= _ROUNDS_UP * _MILLISECOND:
         return f"{seconds * 1e3:#.3g}".rstrip(".") + " ms"
     return f"{seconds * 1e6:.0f} µs"
 

@@ -75,13 +75,13 @@ def _shown(journeys: tuple[JourneyLatency, ...]) -> tuple[list[JourneyLatency], 
     if seen or not others:
         return [*declared, *others[:MOST_UNDECLARED]], _hidden(len(others))
     names = ", ".join(journey.journey for journey in declared)
-    unseen = [f"shopscope.toml names {names}: no request of these was seen."] if declared else []
+    unseen = [f"shopscope.toml names {names}: no request of these was seen"] if declared else []
     return others[:MOST_UNDECLARED], [*unseen, *_hidden(len(others))]
 
 
 def _hidden(undeclared: int) -> list[str]:
     count = undeclared - MOST_UNDECLARED
-    return [f"{count} more journeys that shopscope.toml does not name: see --json."] if count > 0 else []
+    return [f"{count} more journeys that shopscope.toml does not name: see --json"] if count > 0 else []
 
 
 def _head(answer: Diagnosis) -> Text:

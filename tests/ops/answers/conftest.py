@@ -1,6 +1,7 @@
 """Makers of small span tables and metric points."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -122,7 +123,7 @@ def checkout_spans() -> Callable[[int, float], list[dict[str, Any]]]:
 
     def build(number: int, bank_ms: float) -> list[dict[str, Any]]:
         trace, at = f"{number:032x}", number * 1000
-        both = {"trace": trace, "journey": "checkout"}
+        both = {"trace": trace, "journey": "checkout", "instance": "1"}
         url = orjson.dumps({"url.full": f"http://bank.example/authorisations/{number}"}).decode()
         return [
             both
@@ -152,3 +153,57 @@ def checkout_spans() -> Callable[[int, float], list[dict[str, Any]]]:
         ]
 
     return build
+
+
+SCHEMA = orjson.loads((Path(__file__).parents[3] / "docs" / "reference" / "diagnose.schema.json").read_bytes())
+TYPES: dict[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+KNOWN = {"$ref", "additionalProperties", "anyOf", "const", "description", "enum", "items", "maximum", "minimum"}
+KNOWN |= {"properties", "required", "type"}
+
+
+def is_of(value: Any, kind: str) -> bool:
+    return isinstance(value, TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def faults(value: Any, schema: dict[str, Any], where: str = "$") -> list[str]:
+    """Where ``value`` breaks ``schema``; knows the keywords that our schema uses, and refuses others."""
+    unknown = schema.keys() - KNOWN - {"$schema", "$id", "title", "$defs"}
+    assert not unknown, f"the validator of this test does not know {unknown}"
+    if "$ref" in schema:
+        return faults(value, SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")], where)
+    if "anyOf" in schema:
+        tried = [faults(value, option, where) for option in schema["anyOf"]]
+        return [] if any(not each for each in tried) else tried[0]
+    found = []
+    kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
+    if kinds and not any(is_of(value, kind) for kind in kinds):
+        return [f"{where} is no {kinds}: {value!r}"]
+    if "const" in schema and value != schema["const"]:
+        found.append(f"{where} is not {schema['const']}: {value!r}")
+    if "enum" in schema and value not in schema["enum"]:
+        found.append(f"{where} is not of {schema['enum']}: {value!r}")
+    if isinstance(value, int | float) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        found.append(f"{where} is out of bounds: {value!r}")
+    if isinstance(value, list):
+        found += [fault for at, item in enumerate(value) for fault in faults(item, schema["items"], f"{where}[{at}]")]
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        found += [f"{where}.{name} is missing" for name in schema.get("required", ()) if name not in value]
+        found += [f"{where}.{name} is unknown" for name in value if name not in known]
+        for name, part in known.items():
+            found += faults(value[name], part, f"{where}.{name}") if name in value else []
+    return found
+
+
+@pytest.fixture
+def faults_of() -> Callable[[Any], list[str]]:
+    """Faults of a document of ``shopscope diagnose --json``, by the committed JSON Schema."""
+    return lambda document: faults(document, SCHEMA)

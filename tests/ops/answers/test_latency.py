@@ -78,6 +78,13 @@ def test_spans_outside_the_histograms_coverage_are_not_compared(telemetry_of, hi
     assert (journey.histogram.count, journey.spans.count, journey.disagreements) == (400, 800, ())
 
 
+def test_beyond_the_bound_that_is_the_threshold_is_slow(telemetry_of, histogram_point, shop):
+    """Of p99 only "above 800 ms" is known, and 800 ms is the limit: that is above the limit."""
+    point = histogram_point(100, [980, 0, 20], bounds=(0.5, 0.8))
+    journey = only(latency_now(telemetry_of(points=[point]), shop))
+    assert (journey.state, journey.sentence) == ("slow", "checkout: p99 above 800 ms, limit 800 ms.")
+
+
 def test_few_requests_have_no_p99(telemetry_of, shop):
     """p99 of 34 requests is unknown, and the sentence says why."""
     journey = only(latency_now(telemetry_of(*requests(34, lambda n: n)), shop))
