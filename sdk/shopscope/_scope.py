@@ -98,8 +98,8 @@ class Scope:
     def _start(self, app: Any) -> None:
         pipeline = self._pipeline
         if pipeline is not None:
-            install_provider()
             pipeline.start()
+            install_provider()
             instrument_clients()
             self.instrument(app)
 

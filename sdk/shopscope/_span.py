@@ -60,12 +60,22 @@ _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
 class _Extras:
     """What few spans have, encoded; most spans never pay for it."""
 
-    __slots__ = ("dropped_attributes", "dropped_events", "dropped_links", "events", "links", "status_message")
+    __slots__ = (
+        "dropped_attributes",
+        "dropped_events",
+        "dropped_links",
+        "events",
+        "exit_records",
+        "exit_sets_status",
+        "links",
+        "status_message",
+    )
 
     def __init__(self) -> None:
         self.status_message = ""
         self.events: list[bytes] = []
         self.links: list[bytes] = []
+        self.exit_records = self.exit_sets_status = True
         self.dropped_attributes = self.dropped_events = self.dropped_links = 0
 
 
@@ -149,7 +159,8 @@ class Span(trace.Span):
         if len(self.attributes) >= _MAX_ATTRIBUTES and key not in self.attributes:
             self._extra().dropped_attributes += 1
             return
-        self.attributes[key] = value
+        # A list may change until the span ends and is encoded.
+        self.attributes[key] = tuple(value) if type(value) is list else value
 
     def set_attributes(self, attributes: "Mapping[str, AnyValue]") -> None:
         """Set several attributes."""
@@ -223,8 +234,20 @@ class Span(trace.Span):
     def __exit__(self, exc_type: object, exc_val: BaseException | None, exc_tb: object) -> None:
         """End the span; an exception that passes is recorded and makes it an error."""
         if isinstance(exc_val, Exception) and self.is_recording():
-            self.fail(exc_val)
+            self._fail_on_exit(exc_val)
         self.end()
+
+    def choose_exit(self, *, records: bool, sets_status: bool) -> None:
+        """Say what an exception that passes the end of a ``with`` block does to the span."""
+        extras = self._extra()
+        extras.exit_records, extras.exit_sets_status = records, sets_status
+
+    def _fail_on_exit(self, exception: BaseException) -> None:
+        extras = self._extras
+        if extras is None or extras.exit_records:
+            self.record_exception(exception)
+        if extras is None or extras.exit_sets_status:
+            self.set_status(StatusCode.ERROR, f"{type(exception).__name__}: {wire.safe_str(exception)}")
 
     def fail(self, exception: BaseException) -> None:
         """Record an exception and set the error status."""

@@ -96,8 +96,8 @@ class Tracer(trace.Tracer):
         attributes: "Attributes" = None,
         links: Sequence[Link] | None = None,
         start_time: int | None = None,
-        record_exception: bool = True,  # noqa: ARG002,FBT001,FBT002 (signature of the OpenTelemetry API)
-        set_status_on_exception: bool = True,  # noqa: ARG002,FBT001,FBT002 (same)
+        record_exception: bool = True,  # noqa: FBT001,FBT002 (signature of the OpenTelemetry API)
+        set_status_on_exception: bool = True,  # noqa: FBT001,FBT002 (same)
     ) -> trace.Span:
         """Start a span whose parent is the current one of ``context``; a parent that is not sampled is followed."""
         span = self.start(name, kind.value, get_current_span(context), context)
@@ -108,6 +108,8 @@ class Tracer(trace.Tracer):
                 span.add_link(link.context, link.attributes)
             if start_time is not None:
                 span.start_unix_nano = start_time
+            if not (record_exception and set_status_on_exception):
+                span.choose_exit(records=record_exception, sets_status=set_status_on_exception)
         return span
 
     def start(self, name: str, kind: int, parent: trace.Span, context: "Context | None" = None) -> trace.Span:

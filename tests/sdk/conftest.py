@@ -19,7 +19,7 @@ import shopscope
 from shopscope import _logs, _pipeline, _scope, _selfmetrics
 
 sys.path.insert(0, str(Path(__file__).parent))
-from otlp_sink import Sink  # noqa: E402 (the folder is no package)
+from otlp_sink import Sink
 
 DEADLINE_SECONDS = 20.0
 

@@ -155,7 +155,9 @@ class Sink:
     def points(self, name: str, push: int = -1) -> list[Point]:
         """Data points of one metric in one push, the latest by default."""
         found = [metric for metric in self.pushes(1)[push] if metric.item.name == name]
-        points = [point for metric in found for point in getattr(metric.item, metric.item.WhichOneof("data")).data_points]
+        points = [
+            point for metric in found for point in getattr(metric.item, metric.item.WhichOneof("data")).data_points
+        ]
         return [Point(plain_attributes(point.attributes), point) for point in points]
 
     def wait_for_attempts(self, path: str, count: int) -> list[int]:
@@ -193,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
-    def do_POST(self) -> None:  # noqa: N802 (the name that http.server calls)
+    def do_POST(self) -> None:
         sink = self.server.sink
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":

@@ -75,6 +75,8 @@ def test_special_floats_arrive(value):
 
 
 class Unprintable:
+    """A value without a text."""
+
     def __str__(self):
         raise RuntimeError("no text")
 
