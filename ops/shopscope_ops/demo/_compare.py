@@ -1,12 +1,13 @@
 """Two diagnoses side by side: what a fault changed for a journey, and whether the answers saw it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from shopscope_ops.answers import Diagnosis, JourneyChain, JourneyLatency, Segment
+from shopscope_ops.answers._words import duration, percent, precise_percent
 
 _SHOWN_SEGMENTS = 5
 _LEAST_RISE = 0.7
@@ -33,40 +34,75 @@ def view(diagnosis: Diagnosis, journey: str) -> JourneyView:
     return JourneyView(latencies[journey], chains[journey])
 
 
+def focus(diagnosis: Diagnosis, journey: str) -> Diagnosis:
+    """The diagnosis with the chain of one journey alone: that of every journey fills three screens."""
+    chains = tuple(found for found in diagnosis.chains.journeys if found.journey == journey)
+    return replace(diagnosis, chains=replace(diagnosis.chains, journeys=chains))
+
+
 def unseen(before: JourneyView, after: JourneyView, fault_seconds: float) -> list[str]:
-    """Why the answers did not see a bank that is ``fault_seconds`` slower; empty when they did."""
+    """Why the answers did not see a bank that is ``fault_seconds`` slower; empty when they did.
+
+    Both have to see it: p99 rises, and what grew most on the critical path, at the median, is the call of the bank. The
+    rest of the slowest requests' time may be anything: on a busy machine they are slow for many reasons.
+    """
     reasons = []
     old, new = before.p99_seconds, after.p99_seconds
     if old is None or new is None:
-        reasons.append(f"p99 is unknown: {_milliseconds(old)} before, {_milliseconds(new)} after")
+        reasons.append(f"p99 is unknown: {_seconds(old)} before, {_seconds(new)} after")
     elif new - old < _LEAST_RISE * fault_seconds:
-        reasons.append(f"p99 rose from {_milliseconds(old)} to {_milliseconds(new)}, by less than the fault")
-    if not after.chain.segments:
-        reasons.append("the critical path is unknown")
-        return reasons
-    top = after.chain.segments[0]
-    if top.callee != _BANK:
-        reasons.append(f"the critical path of the slowest is led by {top.label}, not by the call of the {_BANK}")
-    rise = _median_seconds(after, top) - _median_seconds(before, top)
-    if rise < _LEAST_RISE * fault_seconds:
-        reasons.append(f"{top.label} grew by {_milliseconds(rise)} at the median, by less than the fault")
+        reasons.append(f"p99 went from {_seconds(old)} to {_seconds(new)}, which is less than the fault")
+    grown = _by_growth(before, after)
+    if not grown:
+        return [*reasons, "the critical path is unknown"]
+    top = grown[0]
+    if top.segment.callee != _BANK:
+        reasons.append(f"what grew most on the critical path is {top.label}, not the call of the {_BANK}")
+    elif min(top.median_seconds, top.slowest_seconds) < _LEAST_RISE * fault_seconds:
+        growth = f"{_signed(top.median_seconds)} at the median and {_signed(top.slowest_seconds)} among the slowest"
+        reasons.append(f"{top.label} changed by {growth}, which is less than the fault")
     return reasons
+
+
+def summary(before: JourneyView, after: JourneyView) -> str:
+    """The change in one sentence."""
+    top = _by_growth(before, after)[0]
+    latency = f"{after.latency.journey}'s p99 went from {_seconds(before.p99_seconds)} to {_seconds(after.p99_seconds)}"
+    shares = f"from {_share(top.old, 'median')} to {_share(top.segment, 'median')} of the time"
+    return f"{latency}, and at the median {top.label} went {shares}"
 
 
 def render_change(before: JourneyView, after: JourneyView) -> RenderableType:
     """Latency, share of good events and critical path of a journey, before and after."""
     head = Text(f"{after.latency.journey}: before and after", style="bold")
-    return Group(head, _latency_table(before.latency, after.latency), _path_table(before, after))
+    return Group(head, _latency_table(before.latency, after.latency), Text(), _path_table(before, after))
 
 
-def summary(before: JourneyView, after: JourneyView) -> str:
-    """The change in one sentence."""
-    top = after.chain.segments[0]
-    return (
-        f"{after.latency.journey}'s p99 went from {_milliseconds(before.p99_seconds)} to "
-        f"{_milliseconds(after.p99_seconds)}; {top.slowest.share:.0%} of the slowest requests' time is now "
-        f"{top.label} ({_share(_same(before, top), 'slowest')} before)"
-    )
+@dataclass(frozen=True, slots=True)
+class _Growth:
+    """How much more time requests spend on one segment than before."""
+
+    segment: Segment
+    old: Segment | None
+
+    @property
+    def label(self) -> str:
+        return self.segment.label
+
+    @property
+    def median_seconds(self) -> float:
+        return self.segment.median.seconds - (self.old.median.seconds if self.old else 0.0)
+
+    @property
+    def slowest_seconds(self) -> float:
+        return self.segment.slowest.seconds - (self.old.slowest.seconds if self.old else 0.0)
+
+
+def _by_growth(before: JourneyView, after: JourneyView) -> list[_Growth]:
+    """Segments of the critical path, the one that grew most at the median first."""
+    old = {segment.label: segment for segment in before.chain.segments}
+    grown = [_Growth(segment, old.get(segment.label)) for segment in after.chain.segments]
+    return sorted(grown, key=lambda growth: growth.median_seconds, reverse=True)
 
 
 def _latency_table(before: JourneyLatency, after: JourneyLatency) -> Table:
@@ -75,45 +111,38 @@ def _latency_table(before: JourneyLatency, after: JourneyLatency) -> Table:
     table.add_column("before", justify="right")
     table.add_column("after", justify="right")
     for name in ("p50", "p95", "p99"):
-        table.add_row(name, *(_milliseconds(view.best(name).seconds) for view in (before, after)))
-    table.add_row("good events", *(_good(view) for view in (before, after)))
-    table.add_row("requests", *(str(view.spans.count if view.spans else 0) for view in (before, after)))
+        table.add_row(name, *(_seconds(latency.best(name).seconds) for latency in (before, after)))
+    table.add_row("good events", *(_good(latency) for latency in (before, after)))
+    table.add_row("requests", *(str(latency.spans.count if latency.spans else 0) for latency in (before, after)))
     return table
 
 
 def _path_table(before: JourneyView, after: JourneyView) -> Table:
-    table = Table(title="exclusive time on the critical path", title_justify="left", box=None, pad_edge=False)
-    table.add_column("what it is spent on", ratio=1)
-    for heading in ("median before", "after", "slowest before", "after"):
+    table = Table(box=None, pad_edge=False)
+    table.add_column("exclusive time on the critical path", ratio=1)
+    for heading in ("median", "slowest", "change at the median"):
         table.add_column(heading, justify="right")
-    for segment in after.chain.segments[:_SHOWN_SEGMENTS]:
-        old = _same(before, segment)
-        cells = [_share(found, cohort) for cohort in ("median", "slowest") for found in (old, segment)]
-        table.add_row(segment.label, *cells, style="bold" if segment is after.chain.segments[0] else "")
+    for growth in _by_growth(before, after)[:_SHOWN_SEGMENTS]:
+        shares = [f"{_share(growth.old, name)} → {_share(growth.segment, name)}" for name in ("median", "slowest")]
+        style = "bold" if table.row_count == 0 else ""
+        table.add_row(growth.label, *shares, _signed(growth.median_seconds), style=style)
     return table
-
-
-def _same(view: JourneyView, wanted: Segment) -> Segment | None:
-    """The segment of another diagnosis that stands for the same thing."""
-    return next((segment for segment in view.chain.segments if segment.label == wanted.label), None)
-
-
-def _median_seconds(view: JourneyView, wanted: Segment) -> float:
-    found = _same(view, wanted)
-    return found.median.seconds if found else 0.0
 
 
 def _share(segment: Segment | None, cohort: str) -> str:
     if segment is None:
-        return "0 %"
-    spent = segment.median if cohort == "median" else segment.slowest
-    return f"{spent.share * 100:.0f} %"
+        return percent(0.0)
+    return percent((segment.median if cohort == "median" else segment.slowest).share)
 
 
 def _good(latency: JourneyLatency) -> str:
     share = latency.good.share if latency.good else None
-    return "unknown" if share is None else f"{share * 100:.1f} %"
+    return "unknown" if share is None else precise_percent(share)
 
 
-def _milliseconds(seconds: float | None) -> str:
-    return "unknown" if seconds is None else f"{seconds * 1000:,.0f} ms"
+def _seconds(value: float | None) -> str:
+    return "unknown" if value is None else duration(value)
+
+
+def _signed(value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{duration(abs(value))}"  # noqa: RUF001 - a real minus sign

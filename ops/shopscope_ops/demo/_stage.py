@@ -14,12 +14,12 @@ from shopscope.config import load_shop
 from shopscope_ops.answers import Diagnosis, diagnose
 from shopscope_ops.answers.render import render
 from shopscope_ops.demo._arrivals import count_spans, services_heard
-from shopscope_ops.demo._compare import render_change, summary, unseen, view
+from shopscope_ops.demo._compare import focus, render_change, summary, unseen, view
 from shopscope_ops.demo._ports import OBSERVED, DemoPorts
 from shopscope_ops.demo._screen import Screen
 from shopscope_ops.demo._shop import ShopFiles, load_program, seed_program, service_programs, shop_environment
 from shopscope_ops.demo.backends import PostgresHome, postgres_backend, redis_backend
-from shopscope_ops.engines._embedded import engine_program
+from shopscope_ops.engines._embedded import engine_program, read_json
 from shopscope_ops.engines._processes import Child, ProcessError, Supervisor
 from shopscope_ops.engines._state import require_room
 from shopscope_ops.sources import from_engine
@@ -34,9 +34,10 @@ _WARM_UP_SECONDS = 2.0
 _ENOUGH_REQUESTS = 105  # the p99 of fewer than 100 is unknown
 _LONGEST_LOAD_SECONDS = 40.0
 _LONGEST_ARRIVAL_SECONDS = 20.0
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.2
 _LOW_BYTES = 48 * 2**20
-_ROOM_SECONDS = 5.0  # how often the disk is looked at
+_QUESTION_SECONDS = 1.0  # how often the engine is asked what has arrived; answering costs what is measured
+_HEALTH_SECONDS = 2.0  # how often the disk and the engine's health are looked at
 
 
 class Stage:
@@ -55,7 +56,7 @@ class Stage:
         self.supervisor = supervisor
         self.files = files
         self._endpoint = ports.engine.endpoint
-        self._room_checked = 0.0
+        self._health_checked = 0.0
 
     def set_up(self, home: PostgresHome | None) -> None:
         """Start servers, engine and shop, as much at the same time as possible, and wait until all are ready.
@@ -93,8 +94,9 @@ class Stage:
         with self.screen.phase("Healthy shop under load"):
             self.supervisor.start(load_program(self.ports.url(_SERVICE), _VISITS_PER_SECOND, _THINK))
             before = self._diagnose(slowest_seconds=0.5)
-        self.screen.show(Rule("the shop, healthy"), render(before))
-        self.screen.show(f"First answers after {self.screen.seconds:.0f} s. The page: {self.ports.engine.page}", "")
+        self.screen.show(Rule("the shop, healthy"), render(focus(before, _JOURNEY)))
+        more = f"shopscope diagnose{self._endpoint_option()}"
+        self.screen.show(f"First answers after {self.screen.seconds:.0f} s. The other journeys' chains: {more}", "")
         with self.screen.phase(f"The bank gets {FAULT_SECONDS:g} s slower"):
             self._slow_bank()
             after = self._diagnose(slowest_seconds=0.5 + FAULT_SECONDS)
@@ -210,19 +212,26 @@ class Stage:
     def _wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Watch over everything until the condition holds; False when it did not in time."""
         deadline = time.monotonic() + seconds
+        next_question = 0.0
         while time.monotonic() < deadline:
             self._watch()
-            with suppress(OSError):  # the engine is busy, or gone, which the next look tells
-                if condition():
-                    return True
+            if time.monotonic() >= next_question:
+                next_question = time.monotonic() + _QUESTION_SECONDS
+                with suppress(OSError):  # the engine is busy, or gone, which the next look tells
+                    if condition():
+                        return True
             time.sleep(_POLL_SECONDS)
         return False
 
     def _watch(self) -> None:
+        """Raise when a process has ended, the disk is full, or the engine cannot keep what it receives."""
         self.supervisor.check()
-        if time.monotonic() - self._room_checked > _ROOM_SECONDS:
+        if time.monotonic() - self._health_checked > _HEALTH_SECONDS:
             require_room(self.supervisor.folder, _LOW_BYTES)
-            self._room_checked = time.monotonic()
+            health = read_json(self.ports.otlp, "/healthz") or {}
+            if health.get("trouble"):
+                raise ProcessError(f"the engine cannot keep what it receives: {health['trouble']}")
+            self._health_checked = time.monotonic()
 
 
 def _load_verdict(load: Child) -> str:

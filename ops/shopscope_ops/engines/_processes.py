@@ -274,7 +274,8 @@ def read_records(path: Path) -> dict[str, psutil.Process]:
     for record in records:
         with contextlib.suppress(psutil.Error, KeyError, TypeError):
             process = psutil.Process(record["pid"])
-            if abs(process.create_time() - record["started"]) < _SAME_START_SECONDS:
+            is_same = abs(process.create_time() - record["started"]) < _SAME_START_SECONDS
+            if is_same and process.status() != psutil.STATUS_ZOMBIE:
                 processes[str(record["name"])] = process
     return processes
 
