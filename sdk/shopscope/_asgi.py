@@ -243,9 +243,12 @@ class Middleware:
         span.start_unix_nano = request.start_unix_nano
         if span.name is request.scope["method"]:  # not renamed by the service
             span.name = kind.span_name
-        if error is not None:
+        if error is not None and is_error:
             span.fail(error)
             span.attributes.setdefault("error.type", type(error).__qualname__)
+        elif error is not None:
+            # A background task's: the customer has the answer.
+            span.record_exception(error)
         elif is_error:
             span.set_status(trace.StatusCode.ERROR)
         own, path = span.attributes, kind.path_attribute(request.scope["path"])

@@ -42,9 +42,14 @@ _METHOD_LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical", 
 _NOT_ATTRIBUTES = frozenset({"event", "level", "timestamp", "trace_id", "span_id", "service"})
 _LEVEL_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
-# httpx logs every request at INFO, with its query; the CLIENT span says the same without it. The other would let any
-# client of the service write to its log, a line for each malformed baggage header.
-_TOO_TALKATIVE = {"httpx": logging.WARNING, "opentelemetry.baggage.propagation": logging.ERROR}
+# httpx logs every request at INFO, with its query; the CLIENT span says the same without it. The others would let any
+# client of the service write to its log, a line for each malformed header.
+_TOO_TALKATIVE = {
+    "httpx": logging.WARNING,
+    "opentelemetry.baggage.propagation": logging.ERROR,
+    "opentelemetry.trace.propagation.tracecontext": logging.ERROR,
+    "opentelemetry.trace.span": logging.ERROR,
+}
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 

@@ -1,5 +1,6 @@
 """A real OTLP/HTTP endpoint, and shopscope running in this process against it."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import structlog
 
@@ -85,7 +87,7 @@ def observe(
 def _as_it_was() -> Iterator[None]:
     """Stop whatever runs at the end, and put process-wide state back."""
     handler = signal.getsignal(signal.SIGTERM)
-    levels = {name: logging.getLogger(name).level for name in ("", "httpx", "opentelemetry.baggage.propagation")}
+    levels = {name: logging.getLogger(name).level for name in ("", *_logs._TOO_TALKATIVE)}
     _selfmetrics.reset()
     try:
         yield
@@ -106,6 +108,21 @@ def _as_it_was() -> Iterator[None]:
 @pytest.fixture
 def scope(observe: Callable[..., shopscope.Scope]) -> shopscope.Scope:
     return observe()
+
+
+@pytest.fixture
+def call() -> Callable[..., httpx.Response]:
+    """A function that sends one request to an ASGI application, without a network; ``path`` may be an address."""
+
+    def send(app: Any, path: str, method: str = "GET", **options: Any) -> httpx.Response:
+        async def run() -> httpx.Response:
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://shop.example:8080") as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(run())
+
+    return send
 
 
 class Program:
