@@ -147,7 +147,7 @@ def chain_view(answer: "ChainsAnswer", journey: str) -> ChainView:
 
 
 def cause_of(chain: "JourneyChain") -> str:
-    """``Its slowest requests spend 96 % of their time on payment → bank POST /charge.``"""
+    """What leads, as in ``Its slowest requests spend 96 % of their time on payment → bank POST /charge.``."""
     top = max(chain.segments, key=lambda segment: segment.slowest.share, default=None)
     if top is None or top.slowest.share < _LEADING_SHARE:
         return ""

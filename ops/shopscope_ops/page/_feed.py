@@ -144,8 +144,10 @@ class Feed:
             try:
                 view = await loop.run_in_executor(self._threads, query.load, self._store, self.shop, now)
             except Exception as error:  # noqa: BLE001 - whatever the store says, the viewer has to read it and we try again
-                _log.warning("page: %r could not be read: %s", query, error)
-                watch.reading = Reading(watch.reading.view, watch.reading.at_nano, str(error) or type(error).__name__)
+                fault = str(error) or type(error).__name__
+                if fault != watch.reading.fault:
+                    _log.warning("page: %r could not be read: %s", query, fault)
+                watch.reading = Reading(watch.reading.view, watch.reading.at_nano, fault)
                 pause = _RETRY_SECONDS
             else:
                 watch.reading = Reading(view, now)

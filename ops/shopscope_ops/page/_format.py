@@ -1,11 +1,11 @@
 """Numbers as a reader on call wants them: few digits, a unit beside each, never rounded to the better side."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 NO_BREAK: Final = "\N{NO-BREAK SPACE}"
-TIMES: Final = "\N{MULTIPLICATION SIGN}"
 MINUS: Final = "\N{MINUS SIGN}"
 UNKNOWN: Final = "\N{EN DASH}"
 NANOS: Final = 1_000_000_000
@@ -103,7 +103,7 @@ def ago_text(unix_nano: int, now_nano: int) -> str:
     return f"{seconds}{NO_BREAK}s ago"
 
 
-def listing(words: list[str]) -> str:
+def listing(words: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 

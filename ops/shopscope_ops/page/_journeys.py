@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from shopscope_ops.answers import latency_now
-from shopscope_ops.page._format import NANOS, TIMES, count_text, duration_text, listing, rate_text, share_text
+from shopscope_ops.page._format import NANOS, count_text, duration_text, listing, rate_text, share_text
 from shopscope_ops.page._svg import sparkline
 from shopscope_ops.page._traces import ENTRIES, entry_parameters
 from shopscope_ops.sources import telemetry
@@ -27,8 +27,10 @@ _REFRESH_SECONDS: Final = 2.0
 _BEFORE_NANO: Final = 60 * NANOS
 _SHORTEST_HISTORY_NANO: Final = 2 * 60 * NANOS
 _LONGEST_HISTORY_NANO: Final = 15 * 60 * NANOS
+# Each route that no journey claims is one; a shop without a file may have hundreds.
+_MOST_UNDECLARED: Final = 10
 _METRICS: Final = ("shopscope.journey.duration", "shopscope.slo.events")
-_WORST_FIRST: Final = ("failing", "slow", "unknown", "ok")
+_WORST_FIRST: Final = ("failing", "slow", "ok", "unknown")
 _NUMBERS: Final = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 # Long texts stay in the database: of a request only its time, its place and its fate are asked for.
@@ -161,14 +163,17 @@ def journeys_overview(
     has_telemetry: bool,
 ) -> JourneysOverview:
     """The answer as rows and a headline."""
-    ranked = sorted(answer.journeys, key=lambda journey: _WORST_FIRST.index(journey.state))
-    known = [journey for journey in ranked if journey.state != "unknown"]
+    shown = [
+        *(journey for journey in answer.journeys if journey.is_declared),
+        *[journey for journey in answer.journeys if not journey.is_declared][:_MOST_UNDECLARED],
+    ]
+    known = sorted(filter(_is_seen, shown), key=lambda journey: _WORST_FIRST.index(journey.state))
     headline = headline_of(answer.journeys)
     return JourneysOverview(
         headline=headline,
         title=headline.sentence.rstrip("."),
         worst=known[0].journey if known else "",
-        rows=tuple(_row(journey, shop, history.get(journey.journey, ())) for journey in answer.journeys),
+        rows=tuple(_row(journey, shop, history.get(journey.journey, ())) for journey in shown),
         history_minutes=history_minutes,
         has_telemetry=has_telemetry,
     )
@@ -177,8 +182,7 @@ def journeys_overview(
 def headline_of(journeys: "Sequence[JourneyLatency]") -> Headline:
     """What is wrong now, in one sentence, or that all is well."""
     named = {state: [journey for journey in journeys if journey.state == state] for state in _WORST_FIRST}
-    fine, unknown = len(named["ok"]), [journey.journey for journey in named["unknown"]]
-    others = _others(fine, unknown)
+    fine, unknown = len(named["ok"]), [one.journey for one in named["unknown"] if one.is_declared and not _is_seen(one)]
     for state in ("failing", "slow"):
         if worst := named[state]:
             names = listing([journey.journey for journey in worst])
@@ -199,16 +203,21 @@ def headline_of(journeys: "Sequence[JourneyLatency]") -> Headline:
 
 
 def reason_of(journey: "JourneyLatency") -> str:
-    """Why a journey is in its state."""
+    """Why a journey is in its state, or what its numbers lack; empty when nothing needs to be said."""
     p99, limit, good = journey.best("p99").seconds, journey.threshold_seconds, journey.good
-    if journey.state == "unknown":
+    if not _is_seen(journey):
         return "no request in the last 5 minutes"
     if journey.state == "failing" and good is not None:
         bad = [f"{good.slow:,} slow" if good.slow else "", f"{good.error:,} failed" if good.error else ""]
         return f"{listing([part for part in bad if part])} of {count_text(good.count, 'request')}"
-    if journey.state == "slow" and p99 is not None and limit is not None:
-        return f"p99 is {duration_text(p99)}, {p99 / limit:.1f}{TIMES} its threshold"
-    return ""
+    if journey.state == "slow" and limit is not None:
+        return f"p99 is {_quantile(journey, 'p99').text}, its threshold {duration_text(limit)}"
+    note = journey.best("p99").reason if p99 is None else ""
+    return f"p99 {note}" if note else ""
+
+
+def _is_seen(journey: "JourneyLatency") -> bool:
+    return journey.histogram is not None or journey.spans is not None
 
 
 def _row(journey: "JourneyLatency", shop: "Shop", history: Sequence[float | None]) -> JourneyRow:
@@ -219,7 +228,7 @@ def _row(journey: "JourneyLatency", shop: "Shop", history: Sequence[float | None
         name=journey.journey,
         routes=" · ".join(declared.routes) if declared else "not in shopscope.toml",
         state=journey.state,
-        word="no data" if journey.state == "unknown" else journey.state,
+        word=_word(journey),
         reason=reason_of(journey),
         rate=rate_text(journey.rate_per_second),
         p50=_quantile(journey, "p50"),
@@ -237,7 +246,7 @@ def _doubt(disagreement: "Disagreement") -> str:
     """A contradiction in one sentence."""
     is_count = disagreement.what == "count"
     said = [
-        (f"{number:,.0f} requests" if is_count else duration_text(number)) if number is not None else "nothing"
+        (f"{number:,.0f} requests" if is_count else duration_text(number)) if number is not None else "beyond its buckets"
         for number in (disagreement.histogram, disagreement.spans)
     ]
     what = "" if is_count else f"{disagreement.what} "
@@ -246,8 +255,16 @@ def _doubt(disagreement: "Disagreement") -> str:
 
 def _quantile(journey: "JourneyLatency", name: str) -> Figure:
     quantile, limit = journey.best(name), journey.threshold_seconds
-    is_bad = quantile.seconds is not None and limit is not None and quantile.seconds > limit
-    return Figure(duration_text(quantile.seconds), is_bad, quantile.reason)
+    at_least = quantile.lower_seconds if quantile.seconds is None else quantile.seconds
+    is_bad = at_least is not None and limit is not None and at_least > limit
+    sign = ">" if quantile.seconds is None and at_least is not None else ""
+    return Figure(f"{sign}{duration_text(at_least)}", is_bad, quantile.reason if quantile.seconds is None else "")
+
+
+def _word(journey: "JourneyLatency") -> str:
+    if journey.state != "unknown":
+        return journey.state
+    return "not judged" if _is_seen(journey) else "no data"
 
 
 def _others(fine: int, unknown: Sequence[str]) -> str:

@@ -54,8 +54,11 @@ class JourneysView:
             self._viewer.want("chain", ChainQuery(selected), self._draw_chain)
 
     def _draw_chain(self, reading: Reading) -> None:
-        self._cause = reading.view.cause if reading.view else ""
         self._chain.show(render("chain", reading=reading) if reading.view else _waiting(reading))
+        cause = reading.view.cause if reading.view else ""
+        if cause != self._cause:
+            self._cause = cause
+            self._draw(self._reading)
 
 
 class TracesView:

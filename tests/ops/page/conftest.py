@@ -1,25 +1,26 @@
-"""A shop's telemetry made up on the spot, a store in memory, a page server and a browser to look at it."""
+"""A shop's telemetry made up on the spot, a page server over a real store, and a browser to look at it."""
 
-import asyncio
-import contextlib
 import json
 import os
 import random
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import duckdb
-import httpx
 import pyarrow as pa
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+
 from shopscope.config import Shop, load_shop
 from shopscope_ops.page import create_page_app
-from shopscope_ops.store.schema import TABLES, TIME_COLUMN
+from shopscope_ops.page._feed import Feed
+from shopscope_ops.store import Store
+from shopscope_ops.store.schema import TABLES
 
 SECOND = 1_000_000_000
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -32,58 +33,6 @@ ROUTES = {
     "browse": "GET /",
 }
 BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.3, 0.5, 0.8, 1.0, 1.6, 2.5, 5.0]
-
-
-class MemoryStore:
-    """The store's reading surface over DuckDB in memory."""
-
-    def __init__(self) -> None:
-        self.connection = duckdb.connect()
-        self.lock = threading.Lock()
-        self.fault: Exception | None = None
-        self.reads = 0
-        for name, schema in TABLES.items():
-            empty = schema.empty_table()
-            self.connection.register("incoming", empty)
-            self.connection.execute(f"create table {name} as select * from incoming")  # noqa: S608 - names of the schema
-            self.connection.unregister("incoming")
-
-    def add(self, tables: dict[str, pa.Table]) -> None:
-        with self.lock:
-            for name, table in tables.items():
-                self.connection.register("incoming", table)
-                self.connection.execute(f"insert into {name} select * from incoming")  # noqa: S608 - names of the schema
-                self.connection.unregister("incoming")
-
-    def clear(self) -> None:
-        with self.lock:
-            for name in TABLES:
-                self.connection.execute(f"delete from {name}")  # noqa: S608 - names of the schema
-
-    def sql(self, query: str, params: object = None) -> pa.Table:
-        with self.lock:
-            self.reads += 1
-            if self.fault is not None:
-                raise self.fault
-            return self.connection.sql(query, params=params).to_arrow_table()
-
-    def read(
-        self,
-        table: str,
-        since_nano: int,
-        until_nano: int,
-        trace_id: str | None = None,
-        service: str | None = None,
-        name: str | None = None,
-        limit: int | None = None,
-    ) -> pa.Table:
-        time = TIME_COLUMN[table]
-        wanted = {"trace_id": trace_id, "service": service, "name": name}
-        given = {column: value for column, value in wanted.items() if value is not None}
-        clauses = "".join(f" and {column} = ${column}" for column in given)
-        tail = f" order by {time} limit {limit}" if limit is not None else ""
-        query = f"select * from {table} where {time} >= $since and {time} < $until{clauses}{tail}"  # noqa: S608 - names of the schema
-        return self.sql(query, {"since": since_nano, "until": until_nano, **given}).cast(TABLES[table])
 
 
 @dataclass
@@ -99,16 +48,18 @@ class ShopWriter:
         self.sums = dict.fromkeys(ROUTES, 0.0)
         self.events: dict[tuple[str, str], int] = {}
 
-    def hexadecimal(self, digits: int) -> str:
+    def _hexadecimal(self, digits: int) -> str:
         return f"{self.random.getrandbits(digits * 4):0{digits}x}"
 
-    def milliseconds(self, median: float) -> int:
+    def _milliseconds(self, median: float) -> int:
         return int(median * self.random.lognormvariate(0, 0.35) * 1_000_000)
 
-    def span(self, trace: str, parent: str, service: str, name: str, kind: str, start: int, duration: int, **more: object) -> str:
-        span_id = self.hexadecimal(16)
+    def _span(
+        self, trace: str, parent: str, service: str, name: str, kind: str, start: int, duration: int, **more: object
+    ) -> str:
+        span_id = self._hexadecimal(16)
         attributes = {"server.address": "127.0.0.1", **more.pop("attributes", {})}  # type: ignore[dict-item]
-        row = {column: "" for column in TABLES["spans"].names}
+        row = dict.fromkeys(TABLES["spans"].names, "")
         row |= {
             "trace_id": trace,
             "span_id": span_id,
@@ -127,7 +78,7 @@ class ShopWriter:
         self.rows["spans"].append(row)
         return span_id
 
-    def log(self, trace: str, span: str, service: str, at: int, body: str, severity: str = "INFO") -> None:
+    def _log(self, trace: str, span: str, service: str, at: int, body: str, severity: str = "INFO") -> None:
         number = {"INFO": 9, "WARN": 13, "ERROR": 17}[severity]
         self.rows["logs"].append(
             {
@@ -147,9 +98,9 @@ class ShopWriter:
 
     def request(self, journey: str, start: int, *, bank_milliseconds: float = 60.0, failed: bool = False) -> str:
         """One request of a journey; returns its trace id."""
-        trace = self.hexadecimal(32)
-        inner = self.checkout if journey == "checkout" else self.simple
-        latency = inner(trace, journey, start, bank_milliseconds, failed)
+        trace = self._hexadecimal(32)
+        inner = self._checkout if journey == "checkout" else self._simple
+        latency = inner(trace, journey, start, bank_milliseconds, failed=failed)
         seconds = latency / SECOND
         slot = next((index for index, bound in enumerate(BOUNDS) if seconds <= bound), len(BOUNDS))
         self.counts[journey][slot] += 1
@@ -159,68 +110,93 @@ class ShopWriter:
         self.events[journey, outcome] = self.events.get((journey, outcome), 0) + 1
         return trace
 
-    def simple(self, trace: str, journey: str, start: int, _bank: float, failed: bool) -> int:
+    def _simple(self, trace: str, journey: str, start: int, _bank: float, *, failed: bool) -> int:
         median = {"search": 48, "product": 21, "cart": 26, "browse": 33}[journey]
-        work, lead = self.milliseconds(median), self.milliseconds(2)
-        total = lead + work + self.milliseconds(1)
-        root = self.root(trace, journey, start, total, failed)
+        work, lead = self._milliseconds(median), self._milliseconds(2)
+        total = lead + work + self._milliseconds(1)
+        root = self._root(trace, journey, start, total, failed=failed)
         if journey == "search":
             edge = {"journey": journey, "peer": "search", "attributes": {"http.request.method": "GET"}}
-            client = self.span(trace, root, "storefront", "GET", "client", start + lead, work, **edge)
-            gap = self.milliseconds(1.5)
-            server = self.span(trace, client, "search", "GET /search", "server", start + lead + gap, work - 2 * gap, journey=journey)
-            self.query(trace, server, "search", start + lead + 2 * gap, work - 5 * gap, journey, "SELECT products")
-            self.log(trace, server, "search", start + lead + gap, "search.done")
+            client = self._span(trace, root, "storefront", "GET", "client", start + lead, work, **edge)
+            gap = self._milliseconds(1.5)
+            server = self._span(
+                trace, client, "search", "GET /search", "server", start + lead + gap, work - 2 * gap, journey=journey
+            )
+            self._query(trace, server, "search", start + lead + 2 * gap, work - 5 * gap, journey, "SELECT products")
+            self._log(trace, server, "search", start + lead + gap, "search.done")
         else:
-            self.query(trace, root, "storefront", start + lead, work, journey, "SELECT products")
+            self._query(trace, root, "storefront", start + lead, work, journey, "SELECT products")
         return total
 
-    def root(self, trace: str, journey: str, start: int, total: int, failed: bool) -> str:
+    def _root(self, trace: str, journey: str, start: int, total: int, *, failed: bool) -> str:
         method, _, route = ROUTES[journey].partition(" ")
-        attributes = {"http.request.method": method, "http.route": route, "http.response.status_code": 502 if failed else 200}
+        attributes = {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": 502 if failed else 200,
+        }
         status = {"status": "error", "status_message": "payment declined by bank"} if failed else {}
-        return self.span(
-            trace, "", "storefront", ROUTES[journey], "server", start, total, journey=journey, attributes=attributes, **status
+        return self._span(
+            trace,
+            "",
+            "storefront",
+            ROUTES[journey],
+            "server",
+            start,
+            total,
+            journey=journey,
+            attributes=attributes,
+            **status,
         )
 
-    def query(self, trace: str, parent: str, service: str, start: int, duration: int, journey: str, name: str) -> str:
-        attributes = {"db.system.name": "postgresql", "db.operation.name": name.partition(" ")[0], "db.namespace": "shop"}
+    def _query(self, trace: str, parent: str, service: str, start: int, duration: int, journey: str, name: str) -> str:
+        attributes = {
+            "db.system.name": "postgresql",
+            "db.operation.name": name.partition(" ")[0],
+            "db.namespace": "shop",
+        }
         more = {"peer": "postgresql", "journey": journey, "attributes": attributes}
-        return self.span(trace, parent, service, name, "client", start, max(duration, 200_000), **more)
+        return self._span(trace, parent, service, name, "client", start, max(duration, 200_000), **more)
 
-    def call(self, trace: str, parent: str, caller: str, callee: str, route: str, start: int, duration: int) -> str:
+    def _call(self, trace: str, parent: str, caller: str, callee: str, route: str, start: int, duration: int) -> str:
         """A client span and the server span it meets, some milliseconds later and shorter."""
-        edge = {"journey": "checkout", "peer": callee, "attributes": {"http.request.method": "POST", "url.full": f"http://{callee}{route}"}}
-        client = self.span(trace, parent, caller, "POST", "client", start, duration, **edge)
-        gap = min(self.milliseconds(1.5), duration // 6)
-        return self.span(trace, client, callee, f"POST {route}", "server", start + gap, duration - 2 * gap, journey="checkout")
+        edge = {
+            "journey": "checkout",
+            "peer": callee,
+            "attributes": {"http.request.method": "POST", "url.full": f"http://{callee}{route}"},
+        }
+        client = self._span(trace, parent, caller, "POST", "client", start, duration, **edge)
+        gap = min(self._milliseconds(1.5), duration // 6)
+        return self._span(
+            trace, client, callee, f"POST {route}", "server", start + gap, duration - 2 * gap, journey="checkout"
+        )
 
-    def checkout(self, trace: str, journey: str, start: int, bank: float, failed: bool) -> int:
-        lead, stock, bank_time = self.milliseconds(4), self.milliseconds(38), self.milliseconds(bank)
-        payment = bank_time + self.milliseconds(9)
-        write = self.milliseconds(12)
+    def _checkout(self, trace: str, journey: str, start: int, bank: float, *, failed: bool) -> int:
+        lead, stock, bank_time = self._milliseconds(4), self._milliseconds(38), self._milliseconds(bank)
+        payment = bank_time + self._milliseconds(9)
+        write = self._milliseconds(12)
         order = lead + stock + payment + write + 4 * lead
         total = order + 3 * lead
-        root = self.root(trace, journey, start, total, failed)
-        checkout = self.call(trace, root, "storefront", "checkout", "/orders", start + lead, order)
+        root = self._root(trace, journey, start, total, failed=failed)
+        checkout = self._call(trace, root, "storefront", "checkout", "/orders", start + lead, order)
         at = start + 2 * lead
-        inventory = self.call(trace, checkout, "checkout", "inventory", "/reservations", at, stock)
-        self.query(trace, inventory, "inventory", at + stock // 4, stock // 2, journey, "SELECT stock FOR UPDATE")
+        inventory = self._call(trace, checkout, "checkout", "inventory", "/reservations", at, stock)
+        self._query(trace, inventory, "inventory", at + stock // 4, stock // 2, journey, "SELECT stock FOR UPDATE")
         at += stock
-        paying = self.call(trace, checkout, "checkout", "payment", "/charges", at, payment)
+        paying = self._call(trace, checkout, "checkout", "payment", "/charges", at, payment)
         status = {"status": "error", "status_message": "502 Bad Gateway"} if failed else {}
         begin = at + (payment - bank_time) // 2
         attributes = {"http.request.method": "POST", "url.full": "http://bank/charge"}
         edge = {"peer": "bank", "journey": journey, "protection": "breaker,retry", "attributes": attributes, **status}
-        self.span(trace, paying, "payment", "POST", "client", begin, bank_time, **edge)
+        self._span(trace, paying, "payment", "POST", "client", begin, bank_time, **edge)
         at += payment
-        self.query(trace, checkout, "checkout", at, write, journey, "INSERT orders")
-        self.log(trace, checkout, "checkout", start + 2 * lead, "order.received")
+        self._query(trace, checkout, "checkout", at, write, journey, "INSERT orders")
+        self._log(trace, checkout, "checkout", start + 2 * lead, "order.received")
         if failed:
-            self.log(trace, paying, "payment", begin + bank_time, "charge.failed: bank answered 502", "ERROR")
+            self._log(trace, paying, "payment", begin + bank_time, "charge.failed: bank answered 502", "ERROR")
         elif bank_time > SECOND:
-            self.log(trace, paying, "payment", begin + bank_time, "charge.slow", "WARN")
-        self.log(trace, checkout, "checkout", at + write, "order.placed" if not failed else "order.refused")
+            self._log(trace, paying, "payment", begin + bank_time, "charge.slow", "WARN")
+        self._log(trace, checkout, "checkout", at + write, "order.placed" if not failed else "order.refused")
         return total
 
     def scrape(self, at: int, begin: int) -> None:
@@ -237,7 +213,12 @@ class ShopWriter:
         }
         none = dict.fromkeys(("value", "count", "sum", "min", "max", "bounds", "bucket_counts"))
         for journey, counts in self.counts.items():
-            histogram = {"count": sum(counts), "sum": self.sums[journey], "bounds": BOUNDS, "bucket_counts": list(counts)}
+            histogram = {
+                "count": sum(counts),
+                "sum": self.sums[journey],
+                "bounds": BOUNDS,
+                "bucket_counts": list(counts),
+            }
             name = {"name": "shopscope.journey.duration", "kind": "histogram", "unit": "s", "is_monotonic": False}
             attributes = json.dumps({"journey": journey})
             self.rows["metric_points"].append(common | none | name | histogram | {"attributes": attributes})
@@ -253,7 +234,9 @@ class ShopWriter:
         return {name: pa.Table.from_pylist(rows, schema=TABLES[name]) for name, rows in taken.items()}
 
 
-def write_shop(now_nano: int, *, minutes: float = 10, rate: float = 4.0, fault: bool = False, seed: int = 7) -> dict[str, pa.Table]:
+def write_shop(
+    now_nano: int, *, minutes: float = 10, rate: float = 4.0, fault: bool = False, seed: int = 7
+) -> dict[str, pa.Table]:
     """Telemetry of a shop until ``now_nano``; with ``fault`` the bank takes a second more in the last quarter."""
     writer = ShopWriter(seed)
     begin = now_nano - int(minutes * 60 * SECOND)
@@ -269,3 +252,145 @@ def write_shop(now_nano: int, *, minutes: float = 10, rate: float = 4.0, fault: 
             pushed = at
     writer.scrape(now_nano - SECOND, begin)
     return writer.tables()
+
+
+@dataclass
+class PageServer:
+    """The page on a port of its own; the store behind it may be exchanged, since NiceGUI starts once a process."""
+
+    shop: Shop
+    url: str = ""
+    store: Store | None = None
+    feed: Feed | None = None
+
+    def read(self, *arguments: object, **filters: object) -> pa.Table:
+        """As the store behind it."""
+        return self.store.read(*arguments, **filters)
+
+    def sql(self, query: str, params: object = None) -> pa.Table:
+        """As the store behind it."""
+        return self.store.sql(query, params)
+
+    def add(self, tables: dict[str, pa.Table]) -> None:
+        """Store rows as the receiver would."""
+        self.store.submit(tables).result(timeout=20)
+
+    def wait_until_nobody_looks(self) -> None:
+        """Wait until the last window is gone, at most 20 seconds."""
+        deadline = time.monotonic() + 20
+        while self.feed.watched and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def shop() -> Shop:
+    return load_shop(REPOSITORY / "shopscope.toml")
+
+
+@pytest.fixture(scope="session")
+def write():
+    """The function that makes up a shop's telemetry."""
+    return write_shop
+
+
+@pytest.fixture(scope="session")
+def writer():
+    """The class that makes up single requests."""
+    return ShopWriter
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def running(shop: Shop) -> Iterator[PageServer]:
+    page = PageServer(shop)
+    app = create_page_app(page, shop)
+    page.feed = app._extra_scope["shopscope.feed"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        page.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        yield page
+        server.should_exit = True
+        thread.join(timeout=20)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def server(running: PageServer, store: Store) -> Iterator[PageServer]:
+    """The page over an empty store."""
+    running.store = store
+    yield running
+    running.wait_until_nobody_looks()
+
+
+def find_chromium() -> str | None:
+    """The browser that ``CHROMIUM`` names, or one of the path; None leaves it to playwright's own."""
+    named = os.environ.get("CHROMIUM")
+    return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    quiet = ("background-networking", "component-update", "sync", "quic")
+    arguments = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
+    with sync_playwright() as playwright:
+        try:
+            launched = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
+        except Error as error:
+            if os.environ.get("CI"):
+                pytest.fail(f"no Chromium can be started: {error}")
+            pytest.skip(f"no Chromium can be started; set CHROMIUM to its path: {error.message.splitlines()[0]}")
+        yield launched
+        launched.close()
+
+
+@dataclass
+class Visitor:
+    """A browser window on the page; its complaints and its requests to other hosts are kept."""
+
+    context: BrowserContext
+    server: PageServer
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, address: str = "/") -> Page:
+        """A new tab at an address of the page."""
+        page = self.context.new_page()
+        page.on("console", lambda message: self.complain(message.type in {"error", "warning"}, message.text))
+        page.on("pageerror", lambda error: self.complain(True, str(error)))  # noqa: FBT003 - any error counts
+        page.on("request", lambda request: self.complain(not self.is_own(request.url), request.url))
+        page.goto(self.server.url + address)
+        return page
+
+    def is_own(self, url: str) -> bool:
+        """Whether an address is one of the page's own server."""
+        return url.startswith((self.server.url, "data:", "blob:"))
+
+    def complain(self, is_wrong: bool, text: str) -> None:  # noqa: FBT001 - a condition and its text
+        """Keep ``text`` where something is wrong."""
+        if is_wrong:
+            self.complaints.append(text)
+
+
+@pytest.fixture
+def visit(browser: Browser, server: PageServer):
+    """Opens windows; at the end nothing may have been complained about."""
+    visitors: list[Visitor] = []
+
+    def new_visitor(*, scheme: str = "light", width: int = 1440, height: int = 900) -> Visitor:
+        viewport = {"width": width, "height": height}
+        context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+        visitors.append(Visitor(context, server))
+        return visitors[-1]
+
+    yield new_visitor
+    for visitor in visitors:
+        visitor.context.close()
+    assert [visitor.complaints for visitor in visitors] == [[] for _ in visitors]
