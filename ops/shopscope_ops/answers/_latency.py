@@ -80,7 +80,7 @@ def _answer(
         good=_good(forest, rows, threshold, events),
         histogram=by_histogram,
         spans=by_spans,
-        disagreements=compare(forest, rows, histogram, by_histogram) if histogram and by_histogram else (),
+        disagreements=compare(forest, rows, histogram, by_histogram, by_spans) if histogram and by_histogram else (),
         evidence=_evidence(telemetry, forest, name, rows),
     )
 
@@ -96,7 +96,8 @@ def _by_histogram(histogram: Histogram) -> Measure:
 def _by_spans(telemetry: Telemetry, forest: Forest, rows: Ints) -> Measure:
     ends = forest.start[rows] + forest.duration[rows]
     since, until = telemetry.since_unix_nano, telemetry.until_unix_nano
-    since = int(forest.start[rows].min()) if since is None else since
+    # A window that reaches back beyond the first span of all would make every rate too low.
+    since = max(since or 0, int(forest.start.min()))
     until = int(ends.max()) if until is None else until
     return Measure(len(rows), since, until, _rate(len(rows), since, until), span_quantiles(forest, rows))
 

@@ -88,6 +88,8 @@ class Disagreement:
         spans: what the spans say of the same stretch of time.
         tolerance: how far counts may be apart; 0 for quantiles, whose intervals must touch.
         likely_cause: one sentence.
+        cause: the same for programs: "lost spans", "lost points", "coarse buckets", "different places", or "different
+            windows": the spans reach further than the histogram, and where both look they agree.
     """
 
     what: str
@@ -95,6 +97,7 @@ class Disagreement:
     spans: float | None
     tolerance: float
     likely_cause: str
+    cause: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -133,7 +136,8 @@ class JourneyLatency:
         """Quantile ``p50``, ``p95`` or ``p99`` by the sharper measure: spans, where they are complete."""
         spans = self.spans.quantiles[name] if self.spans else None
         histogram = self.histogram.quantiles[name] if self.histogram else None
-        if spans is not None and spans.seconds is not None and not self.disagreements:
+        are_complete = all(found.cause == "different windows" for found in self.disagreements)
+        if spans is not None and spans.seconds is not None and are_complete:
             return spans
         return histogram or spans or Quantile(None, None, None, "no data")
 

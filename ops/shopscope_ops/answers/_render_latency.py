@@ -109,7 +109,7 @@ def quality_notes(quality: Quality) -> list[str]:
     """Doubts about the spans, one line each."""
     said = (
         (quality.duplicate_spans, "repeated spans, counted once: {:,}"),
-        (quality.orphan_spans, "spans whose parent is not in the data: {:,}"),
+        (quality.orphan_spans, "spans whose parent is not in the data, or still runs: {:,}"),
         (quality.rootless_traces, "traces without a root, of which only requests of the file's services count: {:,}"),
         (quality.cyclic_spans, "spans that are their own ancestors, left out: {:,}"),
         (quality.negative_durations, "spans that end before they start, counted as instants: {:,}"),

@@ -59,7 +59,7 @@ def test_no_span_at_all_is_a_disagreement(telemetry_of, histogram_point, shop):
     ("counts", "words"),
     [
         ([0, 0, 0, 1000], "last bound, 1.00 s, is too low"),
-        ([1000, 0, 0, 0], "too coarse"),
+        ([1000, 0, 0, 0], "only knows a range 100 ms wide"),
         ([0, 0, 1000, 0], "start or end at different places"),
     ],
 )
@@ -76,6 +76,23 @@ def test_spans_outside_the_histograms_coverage_are_not_compared(telemetry_of, hi
     spans = requests(800, lambda _: 50)
     journey = only(latency_now(telemetry_of(*spans, points=[histogram_point(40, [400, 0, 0, 0])]), shop))
     assert (journey.histogram.count, journey.spans.count, journey.disagreements) == (400, 800, ())
+
+
+def test_spans_after_the_last_push_are_another_window(telemetry_of, histogram_point, shop):
+    """Where both look they agree, but the latest requests are slower: said, and the spans are believed."""
+    spans = requests(800, lambda n: 50 if n < 400 else 700)
+    journey = only(latency_now(telemetry_of(*spans, points=[histogram_point(40, [400, 0, 0, 0])]), shop))
+    assert [(found.what, found.cause) for found in journey.disagreements] == [
+        ("p95", "different windows"),
+        ("p99", "different windows"),
+    ]
+    assert journey.best("p99").seconds == 0.7
+
+
+def test_rate_begins_with_the_first_span(telemetry_of, shop):
+    """A window longer than the data does not make the shop look idle."""
+    late = [span | {"at": span["at"] + 90_000} for span in requests(100, lambda _: 50)]
+    assert only(latency_now(telemetry_of(*late), shop)).rate_per_second == pytest.approx(10)
 
 
 def test_beyond_the_bound_that_is_the_threshold_is_slow(telemetry_of, histogram_point, shop):
