@@ -10,8 +10,8 @@ from shopscope_ops.store.schema import TIME_COLUMN
 
 __all__ = ["Retention"]
 
-_REMOVED_SHARE: Final = 0.25
-"""Rows removed at a time when the bytes are used up: rarely enough to be cheap, often enough to keep three quarters."""
+_KEPT_SHARE: Final = 0.75
+"""How full the file is left when rows must go: so that it happens rarely, and three quarters of what fits stay."""
 _PATIENCE_SECONDS: Final = 60.0
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class Retention:
         self._next_age_check = 0.0
         self._reclaiming_until = 0.0
         self._next_checkpoint = 0.0
+        self._checked_bytes = 0
 
     def run(self) -> None:
         """Do what is due; mostly nothing."""
@@ -33,35 +34,37 @@ class Retention:
         if now >= self._next_age_check:
             self._next_age_check = now + self._age_interval_seconds
             self._remove_old(time.time_ns() - int(self._limits.max_age_seconds * 1e9))
-        if self._database.wal_bytes >= self._limits.checkpoint_bytes and now >= self._next_checkpoint:
+        # Live blocks count beside the log: DuckDB writes very large commits to the database file at once.
+        grown_bytes = self._database.wal_bytes + self._live_bytes() - self._checked_bytes
+        if grown_bytes >= self._limits.checkpoint_bytes and now >= self._next_checkpoint:
             self._checkpoint()
             self._remove_excess(now)
+            self._checked_bytes = self._live_bytes()
 
     def _remove_old(self, before_nano: int) -> None:
         if self._delete("<", before_nano):
             self._checkpoint()
 
     def _remove_excess(self, now: float) -> None:
-        """Remove the oldest quarter if the file is too full.
+        """Remove the oldest rows if the file is too full.
 
-        Blocks of removed rows become free at the first checkpoint that no reader's snapshot holds up. Until they are,
-        or a minute has passed, nothing more is removed: else a slow reader would empty the store.
+        Blocks of removed rows become free at a checkpoint unless a reader's snapshot holds them. Then nothing more is
+        removed for a minute: else one slow reader would empty the store.
         """
-        if self._live_bytes() <= self._limits.reclaim_bytes:
-            self._reclaiming_until = 0.0
+        full_bytes, live_bytes = self._limits.reclaim_bytes, self._live_bytes()
+        if now < self._reclaiming_until or live_bytes <= full_bytes:
             return
-        if now < self._reclaiming_until:
-            return
+        share = 1 - _KEPT_SHARE * full_bytes / live_bytes
         times = " UNION ALL ".join(
             f'SELECT "{column}" AS t FROM "{name}"'  # noqa: S608  # names are the schema's
             for name, column in TIME_COLUMN.items()
         )
-        query = f"SELECT quantile_disc(t, {_REMOVED_SHARE}) FROM ({times})"  # noqa: S608  # same
+        query = f"SELECT quantile_disc(t, {share}) FROM ({times})"  # noqa: S608  # same
         with self._database.cursor() as cursor:
             ((cutoff,),) = cursor.execute(query).fetchall()
         removed = self._delete("<=", cutoff)
         self._checkpoint()
-        self._reclaiming_until = now + _PATIENCE_SECONDS
+        self._reclaiming_until = 0.0 if self._live_bytes() < live_bytes else now + _PATIENCE_SECONDS
         _log.info("removed the oldest %d rows to stay below %d bytes", removed, self._limits.max_bytes)
 
     def _delete(self, comparison: str, cutoff_nano: int) -> int:
