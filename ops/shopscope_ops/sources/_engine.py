@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import httpx
 import pyarrow as pa
-from typing_extensions import Buffer
 
 from shopscope_ops.sources._errors import NoEngineError, SourceError
 from shopscope_ops.sources._slim import slim_spans
@@ -100,9 +99,9 @@ class _Body(io.RawIOBase):
         """It can be read."""
         return True
 
-    def readinto(self, buffer: Buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Fill ``buffer`` with what has arrived."""
-        view: Any = memoryview(buffer).cast("B")
+        view = memoryview(buffer).cast("B")
         while not self._rest:
             chunk = next(self._chunks, None)
             if chunk is None:
