@@ -147,11 +147,11 @@ def chain_view(answer: "ChainsAnswer", journey: str) -> ChainView:
 
 
 def cause_of(chain: "JourneyChain") -> str:
-    """What leads, as in ``Its slowest requests spend 96 % of their time on payment → bank POST /charge.``."""
+    """What leads, as in ``The slowest checkout requests spend 96 % of their time on payment → bank POST /charge.``."""
     top = max(chain.segments, key=lambda segment: segment.slowest.share, default=None)
     if top is None or top.slowest.share < _LEADING_SHARE:
         return ""
-    return f"Its slowest requests spend {part_text(top.slowest.share)} of their time on {top.label}."
+    return f"The slowest {chain.journey} requests spend {part_text(top.slowest.share)} of their time on {top.label}."
 
 
 def _stretch(time: "HopTime", mean_seconds: float) -> Stretch:

@@ -82,11 +82,19 @@ class JourneyRow:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """What is wrong now, in one sentence: its state, the sentence, and what it stands on."""
+    """What is wrong now, in one sentence.
+
+    Attributes:
+        state: of the journey that is worst off.
+        sentence: the sentence.
+        detail: what it stands on, or an empty string.
+        rest: how the other journeys are, or an empty string.
+    """
 
     state: str
     sentence: str
-    detail: str
+    detail: str = ""
+    rest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +195,10 @@ def headline_of(journeys: "Sequence[JourneyLatency]") -> Headline:
         if worst := named[state]:
             names = listing([journey.journey for journey in worst])
             also = [journey.journey for journey in named["slow"]] if state == "failing" else []
-            parts = [f"{_start(reason_of(worst[0]))}." if len(worst) == 1 else ""]
-            parts.append(f"{_start(listing(also))} {_are(also)} slow." if also else "")
-            parts.append(_others(fine, unknown))
+            detail = f"{_start(reason_of(worst[0]))}." if len(worst) == 1 else ""
+            rest = [f"{_start(listing(also))} {_are(also)} slow." if also else "", _others(fine, unknown)]
             sentence = f"{_start(names)} {_are(worst)} {state}."
-            return Headline(state, sentence, " ".join(part for part in parts if part))
+            return Headline(state, sentence, detail, " ".join(filter(None, rest)))
     if not fine:
         return Headline("unknown", "Nothing was asked of the shop.", "No request in the last 5 minutes.")
     if unknown:
@@ -246,7 +253,9 @@ def _doubt(disagreement: "Disagreement") -> str:
     """A contradiction in one sentence."""
     is_count = disagreement.what == "count"
     said = [
-        (f"{number:,.0f} requests" if is_count else duration_text(number)) if number is not None else "beyond its buckets"
+        (f"{number:,.0f} requests" if is_count else duration_text(number))
+        if number is not None
+        else "beyond its buckets"
         for number in (disagreement.histogram, disagreement.spans)
     ]
     what = "" if is_count else f"{disagreement.what} "
