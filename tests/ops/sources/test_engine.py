@@ -53,13 +53,16 @@ def metrics_body() -> bytes:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real engine on a free port."""
+    """A real engine on a free port that has the telemetry above."""
     data = tmp_path_factory.mktemp("engine")
     command = [sys.executable, "-m", "shopscope_ops.engines.embedded", "--port", "0", "--page-port", "0"]
     with subprocess.Popen([*command, "--data", str(data)], stdout=subprocess.PIPE, text=True) as process:
         try:
             ready = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
             assert ready is not None
+            for signal, body in (("traces", spans_body()), ("metrics", metrics_body())):
+                answer = httpx.post(f"{ready[0]}/v1/{signal}", content=body, headers=PROTOBUF)
+                assert answer.status_code == 200
             yield ready[0]
         finally:
             process.terminate()
@@ -72,8 +75,6 @@ def seconds(table, column):
 
 def test_engine_gives_the_window_and_the_points_before_it(engine):
     """Spans of the window, begin included; metric points also of two minutes before, for subtraction."""
-    for signal, body in (("traces", spans_body()), ("metrics", metrics_body())):
-        assert httpx.post(f"{engine}/v1/{signal}", content=body, headers=PROTOBUF).status_code == 200
     found = from_engine(f"{engine}/", BEGIN, BEGIN + 5 * SECOND)
     assert (seconds(found.spans, "start_unix_nano"), seconds(found.metric_points, "time_unix_nano")) == ([0], [-60, 3])
     assert (found.origin, found.since_unix_nano) == (f"engine {engine}", BEGIN)
@@ -81,7 +82,6 @@ def test_engine_gives_the_window_and_the_points_before_it(engine):
 
 def test_columns_that_no_answer_reads_are_emptied(engine):
     """Events, links and resources are most of a span's bytes, and nobody asks for them."""
-    httpx.post(f"{engine}/v1/traces", content=spans_body(), headers=PROTOBUF)
     row = from_engine(engine, BEGIN, BEGIN + SECOND).spans.to_pylist()[0]
     assert (row["name"], row["events"], row["resource"]) == ("GET /", "", "")
 
