@@ -5,9 +5,8 @@ that is most of the difference in cost to other agents.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextvars import Token
-from types import MappingProxyType
 from typing import Any
 
 from opentelemetry import context as context_api
@@ -188,7 +187,7 @@ class Middleware:
             return None
         return request
 
-    def _set_journey(self, request: _Request, path: str, entries: Mapping[str, object]) -> Mapping[str, object]:
+    def _set_journey(self, request: _Request, path: str, entries: dict[str, object]) -> dict[str, object]:
         """The journey is the first service's whose route matches; later ones find it in baggage and keep it."""
         journey = self._routes.find(request.scope["method"], path)
         # Counted whatever baggage says: anyone can send some, and a failure must not be hidden by it.
@@ -200,7 +199,7 @@ class Middleware:
         if journey is None:
             return entries
         request.journey_name = journey.name
-        return MappingProxyType({**entries, JOURNEY_KEY: journey.name})
+        return {**entries, JOURNEY_KEY: journey.name}
 
     def _is_known(self, journey: str) -> bool:
         """Baggage may come from anyone: without a file only its form can be checked."""

@@ -4,8 +4,7 @@ Source: https://www.w3.org/TR/trace-context/ and https://www.w3.org/TR/baggage/
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
@@ -19,12 +18,13 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from shopscope._span import JOURNEY_KEY, SAMPLED, Span
 
 _TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-_NO_BAGGAGE: Mapping[str, object] = MappingProxyType({})
+# Dictionaries, because the API takes nothing else for baggage; nobody changes them: the API copies before it does.
+_NO_BAGGAGE: dict[str, object] = {}
 _NO_SPAN = trace.INVALID_SPAN
 _MAX_CACHED_BAGGAGE = 1024
 _MAX_CACHED_LENGTH = 256
 
-_parsed_baggage: dict[bytes, Mapping[str, object]] = {}
+_parsed_baggage: dict[bytes, dict[str, object]] = {}
 _trace_context = TraceContextTextMapPropagator()
 _w3c_baggage = W3CBaggagePropagator()
 
@@ -44,14 +44,14 @@ def parent_of(traceparent: bytes, tracestate: Iterable[bytes]) -> trace.Span:
     return NonRecordingSpan(SpanContext(trace_id, span_id, True, flags))  # noqa: FBT003 (is_remote)
 
 
-def baggage_of(header: bytes) -> Mapping[str, object]:
+def baggage_of(header: bytes) -> dict[str, object]:
     """Entries of a ``baggage`` header; short headers are parsed once."""
     if not header:
         return _NO_BAGGAGE
     entries = _parsed_baggage.get(header)
     if entries is None:
         context = _w3c_baggage.extract({"baggage": header.decode("latin-1")}, Context())
-        entries = get_all(context)
+        entries = dict(get_all(context))
         if len(header) <= _MAX_CACHED_LENGTH and len(_parsed_baggage) < _MAX_CACHED_BAGGAGE:
             _parsed_baggage[header] = entries
     return entries
