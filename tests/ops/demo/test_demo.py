@@ -50,13 +50,18 @@ class Demo:
 
     def finish(self):
         """Everything that it printed, and its exit code."""
-        self.lines += self.process.stdout.read().splitlines()
+        with self.process.stdout:
+            self.lines += self.process.stdout.read().splitlines()
         return self.process.wait(), "\n".join(self.lines)
 
     def child(self, words):
-        """The process of the demo whose command line has these words."""
-        children = psutil.Process(self.process.pid).children()
-        return next(child for child in children if words in " ".join(child.cmdline()))
+        """The process of the demo whose command line has these words, as soon as it is there."""
+        while True:
+            for child in psutil.Process(self.process.pid).children():
+                with contextlib.suppress(psutil.Error):
+                    if words in " ".join(child.cmdline()):
+                        return child
+            time.sleep(0.01)
 
     def is_gone(self):
         """Nothing holds its ports any more."""
