@@ -77,11 +77,16 @@ def after_fork_in_child() -> None:
     """Another thread of the parent may have held the lock, and what the parent has counted is the parent's."""
     global _lock  # noqa: PLW0603 (replaced as a whole, because it cannot be released)
     _lock = threading.RLock()
-    for metric in (SENT, DROPPED, ERRORS, EXPORT_SECONDS):
-        metric.clear()
+    _begin_at_zero()
 
 
 def reset() -> None:
-    """Forget what has been logged; for tests."""
+    """Forget what has been logged and counted; for tests."""
     with _lock:
         _logged.clear()
+    _begin_at_zero()
+
+
+def _begin_at_zero() -> None:
+    for metric in (SENT, DROPPED, ERRORS, EXPORT_SECONDS):
+        metric.clear()

@@ -169,7 +169,7 @@ class Sink:
         with self._changed:
             while len(found := find()) < count:
                 remaining = deadline - time.monotonic()
-                assert remaining > 0, f"{len(found)} of {count} arrived within {_DEADLINE_SECONDS} s: {found}"
+                assert remaining > 0, f"{len(found)} of {count} arrived within {_DEADLINE_SECONDS} s"
                 self._changed.wait(remaining)
         return found
 

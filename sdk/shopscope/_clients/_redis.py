@@ -36,7 +36,9 @@ def _command(_client: Any, arguments: tuple[Any, ...]) -> str:
 
 
 def _pipeline(client: Any, _arguments: tuple[Any, ...]) -> str:
-    return "MULTI" if client.is_transaction else "PIPELINE"
+    # The asyncio client's name for it, then the sync one's.
+    is_transaction = getattr(client, "is_transaction", None)
+    return "MULTI" if (client.transaction if is_transaction is None else is_transaction) else "PIPELINE"
 
 
 def _wrap_sync(original: Any, operation_of: Any) -> Any:

@@ -1,0 +1,302 @@
+"""Metrics as they arrive by OTLP: names, attributes, units, times, exemplars, caps, and the team's own."""
+
+import time
+
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+from prometheus_client import REGISTRY, Counter, Enum, Gauge, Histogram, Info, Summary
+
+import shopscope
+from shopscope import ConfigError, _instruments
+
+CUMULATIVE = 2
+SHOP = """
+[journeys.checkout]
+routes = ["GET /x"]
+service = "checkout"
+latency = "123ms"
+objective = 0.99
+"""
+
+
+@pytest.fixture
+def own():
+    """A function that makes metrics of the team's own, and unregisters them afterwards."""
+    made = []
+
+    def make(kind, *arguments, **options):
+        made.append(kind(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for metric in made:
+        REGISTRY.unregister(metric)
+
+
+@pytest.fixture
+def app():
+    application = FastAPI()
+
+    @application.get("/x")
+    async def x():
+        return "ok"
+
+    return application
+
+
+def client_span(name="call", **attributes):
+    trace.get_tracer("test").start_span(name, kind=SpanKind.CLIENT, attributes=attributes).end()
+
+
+def metric(sink, name):
+    (found,) = [one.item for one in sink.pushes(1)[-1] if one.item.name == name]
+    return found
+
+
+def test_every_metric_has_its_name_unit_and_kind(observe, sink, call, app):
+    """The table of the design: OTLP name, unit, kind, and cumulative where that applies."""
+    scope = observe(app=app, shop=SHOP)
+    call(app, "/x")
+    client_span(**{"server.address": "bank"})
+    shopscope.order_placed(5)
+    assert scope.flush()
+    scope.shutdown()
+    found = {one.item.name: (one.item.WhichOneof("data"), one.item.unit) for one in sink.pushes(1)[-1]}
+    expected = {
+        "http.server.request.duration": ("histogram", "s"),
+        "http.server.active_requests": ("gauge", "{request}"),
+        "shopscope.journey.duration": ("histogram", "s"),
+        "shopscope.slo.events": ("sum", "{event}"),
+        "shopscope.dependency.duration": ("histogram", "s"),
+        "shopscope.orders": ("sum", "{order}"),
+        "shopscope.order.value": ("sum", "{currency}"),
+        "shopscope.sdk.spans": ("sum", "{record}"),
+        "shopscope.sdk.export": ("histogram", "s"),
+    }
+    assert expected == {name: found[name] for name in expected}
+    for name, (kind, _) in expected.items():
+        if kind != "gauge":
+            assert CUMULATIVE == getattr(metric(sink, name), kind).aggregation_temporality
+        if kind == "sum":
+            assert metric(sink, name).sum.is_monotonic
+
+
+def test_points_carry_resource_and_times(observe, sink, call, app):
+    """Start is when the series began, time is when it was collected; the resource is the service's."""
+    before = time.time_ns()
+    scope = observe(app=app, version="1.2", environment="test", OTEL_RESOURCE_ATTRIBUTES="team=a%20b")
+    call(app, "/x")
+    scope.shutdown()
+    (point,) = sink.points("http.server.request.duration")
+    assert before <= point.point.start_time_unix_nano + 1000 <= point.point.time_unix_nano + 1000
+    assert point.point.time_unix_nano <= time.time_ns()
+    resource = sink.pushes(1)[-1][0].resource
+    assert ("checkout", "1.2", "test", "a b", "shopscope", "python") == tuple(
+        resource[key]
+        for key in (
+            *("service.name", "service.version", "deployment.environment.name", "team"),
+            *("telemetry.sdk.name", "telemetry.sdk.language"),
+        )
+    )
+    assert {"service.instance.id", "host.name", "process.pid"} <= set(resource)
+
+
+def test_cumulative_with_one_start(observe, sink, call, app):
+    """Each push has all that came before; the start of a series stays."""
+    scope = observe(app=app, OTEL_METRIC_EXPORT_INTERVAL="20")
+    call(app, "/x")
+    # Two more, because one may have been on its way when the request came.
+    pushes = sink.pushes(len(sink.pushes()) + 2)
+    first = sink.points("http.server.request.duration", len(pushes) - 1)[0].point
+    call(app, "/x")
+    scope.shutdown()
+    last = sink.points("http.server.request.duration")[0].point
+    assert (1, 2) == (first.count, last.count)
+    assert first.start_time_unix_nano == last.start_time_unix_nano
+    assert last.count == sum(last.bucket_counts)
+    assert len(last.explicit_bounds) + 1 == len(last.bucket_counts)
+
+
+def test_exemplars_lead_to_exported_spans_and_go_once(observe, sink, call, app):
+    """Each exemplar names a span that was sent, and is in one push alone."""
+    scope = observe(app=app, shop=SHOP, OTEL_METRIC_EXPORT_INTERVAL="10")
+    for _ in range(20):
+        call(app, "/x")
+    client_span(**{"server.address": "bank"})
+    sink.pushes(len(sink.pushes()) + 2)
+    scope.shutdown()
+    spans = {(span.trace_id, span.span_id) for span in sink.spans(21)}
+    for name in ("http.server.request.duration", "shopscope.journey.duration", "shopscope.dependency.duration"):
+        exemplars = [
+            (exemplar.trace_id, exemplar.span_id)
+            for push in range(len(sink.pushes()))
+            for point in sink.points(name, push)
+            for exemplar in point.point.exemplars
+        ]
+        assert exemplars
+        assert len(set(exemplars)) == len(exemplars)
+        assert set(exemplars) <= spans
+
+
+def test_thresholds_are_bounds(observe, sink, call, app):
+    """A journey's threshold is a bucket bound of its own, of requests and of dependencies."""
+    scope = observe(app=app, shop=SHOP)
+    call(app, "/x")
+    client_span(**{"server.address": "bank"})
+    scope.shutdown()
+    for name in ("http.server.request.duration", "shopscope.journey.duration", "shopscope.dependency.duration"):
+        assert 0.123 in sink.points(name)[0].point.explicit_bounds
+
+
+def test_active_requests(observe, call):
+    """The gauge counts requests that are being served, and is zero when they are done."""
+    app = FastAPI()
+    seen = []
+
+    @app.get("/x")
+    async def x():
+        seen.append(REGISTRY.get_sample_value("http_server_active_requests"))
+        return "ok"
+
+    observe(app=app)
+    call(app, "/x")
+    assert ([1.0], 0.0) == (seen, REGISTRY.get_sample_value("http_server_active_requests"))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"server.address": "bank.example", "server.port": 443}, ("bank.example", "http", "")),
+        ({"net.peer.name": "old.example"}, ("old.example", "http", "")),
+        ({"server.address": "127.0.0.1", "server.port": 8606}, ("bank", "http", "")),
+        ({"server.address": "127.0.0.1", "server.port": 1}, ("127.0.0.1", "http", "")),
+        ({"server.address": "x", "peer.service": "named"}, ("named", "http", "")),
+        ({"db.system": "postgresql", "db.operation": "SELECT", "server.address": "::1"}, ("postgresql", "db", "read")),
+        ({"db.system.name": "mysql", "db.operation.name": "INSERT", "server.address": "db1"}, ("db1", "db", "write")),
+        ({"db.system.name": "redis", "db.operation.name": "GET"}, ("redis", "cache", "read")),
+        ({"db.system.name": "redis", "db.operation.name": "SET"}, ("redis", "cache", "write")),
+        ({"rpc.system": "grpc", "server.address": "stock"}, ("stock", "rpc", "")),
+        ({"messaging.system": "rabbitmq"}, ("rabbitmq", "queue", "write")),
+        ({}, ("unknown", "http", "")),
+    ],
+)
+def test_dependency_of_any_instrumentation(observe, sink, attributes, expected):
+    """A CLIENT span of any package says whom it called, how, and whether to read or to write."""
+    scope = observe(SHOPSCOPE_PEERS="127.0.0.1:8606=bank")
+    client_span(**attributes)
+    scope.shutdown()
+    (point,) = sink.points("shopscope.dependency.duration")
+    tags = point.tags
+    assert (*expected, "ok", "") == (tags["peer"], tags["kind"], tags["access"], tags["outcome"], tags["journey"])
+
+
+def test_only_calls_are_dependencies(observe, sink):
+    """Spans inside the service are none; a failed call is an error."""
+    scope = observe()
+    tracer = trace.get_tracer("test")
+    for kind in (SpanKind.INTERNAL, SpanKind.SERVER, SpanKind.CONSUMER):
+        tracer.start_span("inside", kind=kind).end()
+    span = tracer.start_span("call", kind=SpanKind.PRODUCER, attributes={"messaging.system": "kafka"})
+    span.set_status(trace.StatusCode.ERROR)
+    span.end()
+    scope.shutdown()
+    (point,) = sink.points("shopscope.dependency.duration")
+    assert ("kafka", "error") == (point.tags["peer"], point.tags["outcome"])
+
+
+def test_dependencies_are_capped(observe, sink, monkeypatch):
+    """Past the cap further peers share one series, and nothing is lost of the sum."""
+    monkeypatch.setattr(_instruments, "_MAX_DEPENDENCIES", 3)
+    scope = observe()
+    for number in range(10):
+        client_span(**{"server.address": f"host-{number % 5}"})
+    scope.shutdown()
+    counts = {point.tags["peer"]: point.point.count for point in sink.points("shopscope.dependency.duration")}
+    assert {"host-0": 2, "host-1": 2, "host-2": 2, "_overflow": 4} == counts
+
+
+def test_requests_are_capped(observe, sink, call, monkeypatch):
+    """So are routes, whatever a framework makes of a path."""
+    monkeypatch.setattr(_instruments, "_MAX_REQUESTS", 2)
+    app = FastAPI()
+    for number in range(4):
+        app.add_api_route(f"/r{number}", lambda: "ok")
+    scope = observe(app=app)
+    for number in range(4):
+        call(app, f"/r{number}")
+    scope.shutdown()
+    counts = {point.tags["http.route"]: point.point.count for point in sink.points("http.server.request.duration")}
+    assert {"/r0": 1, "/r1": 1, "_overflow": 2} == counts
+
+
+def test_own_metrics_travel(observe, sink, own):
+    """Counter, gauge, histogram, summary, info and enum of the team's own leave under their own names."""
+    own(Counter, "team_things", "Things.", ["kind"]).labels("a").inc(3)
+    own(Gauge, "team_level", "Level.").set(-1.5)
+    own(Histogram, "team_size", "Size.", buckets=(1, 2)).observe(1.5)
+    own(Summary, "team_wait", "Wait.").observe(2.5)
+    own(Info, "team_build", "Build.").info({"version": "7"})
+    own(Enum, "team_state", "State.", states=["on", "off"]).state("off")
+    observe().shutdown()
+    (things,), (level,), (size,) = (sink.points(name) for name in ("team_things_total", "team_level", "team_size"))
+    (wait,), (build,) = sink.points("team_wait"), sink.points("team_build_info")
+    assert ({"kind": "a"}, 3.0, -1.5) == (things.tags, things.point.as_double, level.point.as_double)
+    assert ([0, 1, 0], [1.0, 2.0], 1.5) == (
+        list(size.point.bucket_counts),
+        list(size.point.explicit_bounds),
+        size.point.sum,
+    )
+    assert (1, 2.5, {"version": "7"}, 1.0) == (wait.point.count, wait.point.sum, build.tags, build.point.as_double)
+    assert {"on": 0.0, "off": 1.0} == {p.tags["team_state"]: p.point.as_double for p in sink.points("team_state")}
+
+
+class Broken:
+    """A collector of the team's own that fails."""
+
+    def __init__(self, error=None, families=()):
+        self.error, self.families = error, families
+
+    def collect(self):
+        """What prometheus_client calls."""
+        yield from self.families
+        if self.error is not None:
+            raise self.error
+
+
+def test_broken_collector_costs_itself_alone(observe, sink):
+    """A collector that raises, at registration's end or always, does not keep our metrics from leaving."""
+    collector = Broken()
+    REGISTRY.register(collector)
+    try:
+        scope = observe(shop=SHOP)
+        collector.error = RuntimeError("no database")
+        scope.shutdown()
+    finally:
+        collector.error = None
+        REGISTRY.unregister(collector)
+    assert 3 == len(sink.points("shopscope.slo.events"))
+    assert 1 == len(sink.points("shopscope.journey.duration"))
+
+
+def test_nonsense_metric_costs_itself_alone(observe, sink, own):
+    """A histogram with a count that is no number is left out; the others leave."""
+    own(Histogram, "team_bad", "Bad.", buckets=(1, 2)).observe(1)
+    odd = own(Histogram, "team_odd", "Odd.", buckets=(1, 2))
+    odd._buckets[0].set(float("nan"))
+    scope = observe(shop=SHOP)
+    scope.shutdown()
+    assert (1, 3) == (len(sink.points("team_bad")), len(sink.points("shopscope.slo.events")))
+    assert [] == sink.points("team_odd")
+
+
+def test_taken_name_is_a_clear_error(observe, own):
+    """A metric of the team's own under one of our names is one clear error, and leaves nothing behind."""
+    metric = own(Counter, "shopscope_orders", "Mine.")
+    with pytest.raises(ConfigError, match="shopscope_orders"):
+        observe()
+    REGISTRY.unregister(metric)
+    scope = observe()
+    scope.shutdown()
+    REGISTRY.register(metric)
