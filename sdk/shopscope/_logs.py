@@ -163,6 +163,8 @@ class LogPipeline:
         event.setdefault("level", _METHOD_LEVELS.get(method, method))
         event.setdefault("timestamp", self.clock.stamp(time.time_ns()))
         event["service"] = self.service
+        if "logger_name" in event:
+            event["logger"] = event.pop("logger_name")
         span = get_current_span()
         context = span.get_span_context()
         if context.is_valid:

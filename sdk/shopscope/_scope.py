@@ -182,7 +182,8 @@ def get_logger(name: str | None = None) -> Any:
     Args:
         name: shown as ``logger`` on each line.
     """
-    return structlog.get_logger(logger=name) if name else structlog.get_logger()
+    # Not ``logger``, which is the name of a parameter of structlog's own; `add_context` renames it.
+    return structlog.get_logger(logger_name=name) if name else structlog.get_logger()
 
 
 @never_raises
