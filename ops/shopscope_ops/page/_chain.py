@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _REFRESH_SECONDS: Final = 5.0
 _MOST_REQUESTS: Final = 2_000
-# A hop whose share grew by so much is what makes the slow requests slow.
-_GROWN_SHARE: Final = 0.05
+# A hop with so much of the difference between slow and typical requests is one of the reasons for it.
+_GROWN_SHARE: Final = 0.1
 # Less than a third of the time is no cause, only the largest of many.
 _LEADING_SHARE: Final = 1 / 3
 
@@ -38,6 +38,7 @@ _SPANS: Final = f"""
 class Stretch:
     """A hop's part of a cohort's time: its own, and with all below it; per cent and words."""
 
+    own_seconds: float
     own_width: float
     waited_width: float
     share: str
@@ -46,7 +47,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class HopRow:
-    """One call of the chain: ``is_grown`` marks what makes the slow requests slow."""
+    """One call of the chain: ``is_grown`` marks what makes the slow requests slower than typical ones."""
 
     depth: int
     caller: str
@@ -119,6 +120,7 @@ def chain_view(answer: "ChainsAnswer", journey: str) -> ChainView:
     if chain is None or chain.median is None or chain.slowest is None:
         return ChainView(journey, f"No request of {journey} in the last 5 minutes.", "", 0, None, None, (), ())
     median, slowest = chain.median, chain.slowest
+    difference = slowest.mean_seconds - median.mean_seconds
     rows = []
     for hop in chain.hops:
         typical, slow = _stretch(hop.median, median.mean_seconds), _stretch(hop.slowest, slowest.mean_seconds)
@@ -131,7 +133,7 @@ def chain_view(answer: "ChainsAnswer", journey: str) -> ChainView:
                 is_outside=hop.kind == "outside",
                 median=typical,
                 slowest=slow,
-                is_grown=slow.own_width - typical.own_width >= _GROWN_SHARE * 100,
+                is_grown=0 < _GROWN_SHARE * difference <= slow.own_seconds - typical.own_seconds,
             )
         )
     return ChainView(
@@ -158,6 +160,7 @@ def _stretch(time: "HopTime", mean_seconds: float) -> Stretch:
     own_seconds = time.own_seconds + time.network_seconds
     share = own_seconds / mean_seconds if mean_seconds else 0.0
     return Stretch(
+        own_seconds=own_seconds,
         own_width=round(share * 100, 2),
         waited_width=round(min(time.waited_share, 1.0) * 100, 2),
         share=part_text(share),

@@ -175,7 +175,9 @@ def journeys_overview(
         *(journey for journey in answer.journeys if journey.is_declared),
         *[journey for journey in answer.journeys if not journey.is_declared][:_MOST_UNDECLARED],
     ]
-    known = sorted(filter(_is_seen, shown), key=lambda journey: _WORST_FIRST.index(journey.state))
+    known = sorted(
+        filter(_is_seen, shown), key=lambda journey: (_WORST_FIRST.index(journey.state), -burnt_budgets(journey))
+    )
     headline = headline_of(answer.journeys)
     return JourneysOverview(
         headline=headline,
@@ -189,13 +191,15 @@ def journeys_overview(
 
 def headline_of(journeys: "Sequence[JourneyLatency]") -> Headline:
     """What is wrong now, in one sentence, or that all is well."""
-    named = {state: [journey for journey in journeys if journey.state == state] for state in _WORST_FIRST}
+    ranked = sorted(journeys, key=burnt_budgets, reverse=True)
+    named = {state: [journey for journey in ranked if journey.state == state] for state in _WORST_FIRST}
     fine, unknown = len(named["ok"]), [one.journey for one in named["unknown"] if one.is_declared and not _is_seen(one)]
     for state in ("failing", "slow"):
         if worst := named[state]:
             names = listing([journey.journey for journey in worst])
             also = [journey.journey for journey in named["slow"]] if state == "failing" else []
-            detail = f"{_start(reason_of(worst[0]))}." if len(worst) == 1 else ""
+            lead = "" if len(worst) == 1 else f"{worst[0].journey} is worst: "
+            detail = f"{_start(lead + reason_of(worst[0]))}."
             rest = [f"{_start(listing(also))} {_are(also)} slow." if also else "", _others(fine, unknown)]
             sentence = f"{_start(names)} {_are(worst)} {state}."
             return Headline(state, sentence, detail, " ".join(filter(None, rest)))
@@ -221,6 +225,17 @@ def reason_of(journey: "JourneyLatency") -> str:
         return f"p99 is {_quantile(journey, 'p99').text}, its threshold {duration_text(limit)}"
     note = journey.best("p99").reason if p99 is None else ""
     return f"p99 {note}" if note else ""
+
+
+def burnt_budgets(journey: "JourneyLatency") -> float:
+    """Bad events by the bad events that the objective allows: what tells which of two sick journeys is worse.
+
+    Of two that hold their objectives neither is sicker, so that looking at a healthy shop does not jump about.
+    """
+    share = journey.good.share if journey.good is not None else None
+    if share is None or journey.objective is None or share >= journey.objective:
+        return 0.0
+    return (1 - share) / (1 - journey.objective)
 
 
 def _is_seen(journey: "JourneyLatency") -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from shopscope.config import Shop
     from shopscope_ops.page._feed import ReadableStore
 
-ONLY: Final = ("", "slow", "failed")
+ONLY: Final = ("", "slow", "failed", "all")
 ORDERS: Final = ("newest", "slowest")
 WINDOW_NANO: Final = 30 * 60 * NANOS
 _LIMIT: Final = 50
@@ -38,7 +38,7 @@ _FOUND: Final = f"""
     found as (
         select *, count(*) over () as found_count from judged
         where ($journey = '' or journey = $journey)
-          and ($only = '' or ($only = 'slow' and duration_nano > limit_nano)
+          and ($only = 'all' or ($only = '' and state != 'ok') or ($only = 'slow' and duration_nano > limit_nano)
                or ($only = 'failed' and state = 'failing'))
         order by case when $order = 'slowest' then duration_nano else start_unix_nano end desc, trace_id limit {_LIMIT}
     )
@@ -100,7 +100,13 @@ class TracesView:
 
 @dataclass(frozen=True, slots=True)
 class TracesQuery:
-    """Which traces to list: of one journey or all, all or only slow or failed, newest or slowest first."""
+    """Which traces to list, and in which order.
+
+    Attributes:
+        journey: of this journey, or of any.
+        only: "slow", "failed", "all", or an empty string for those that were slow or failed.
+        order: "newest" or "slowest" first.
+    """
 
     journey: str = ""
     only: str = ""

@@ -180,7 +180,7 @@ def test_a_hostile_name_is_text(server, writer, visit):
     server.add(shopper.tables())
     visitor = visit()
     hacked = []
-    for address in ("/", "/traces", f"/traces/{trace_id}"):
+    for address in ("/", "/traces?only=all", f"/traces/{trace_id}"):
         page = visitor.open(address)
         expect(page.get_by_text("<script>window.hacked=1</script>").first).to_be_visible()
         hacked.append(page.evaluate("window.hacked"))
@@ -239,3 +239,20 @@ def test_headings_and_tables_tell_their_order_to_those_who_listen(visit):
     expect(page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="checkout"))).not_to_have_count(0)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     expect(page.get_by_role("navigation", name="Views")).to_be_visible()
+
+
+def test_a_list_holds_still_under_the_pointer(server, writer, visit):
+    """A row that jumps away cannot be clicked; once the pointer has left, the list catches up."""
+    shopper = writer()
+    shopper.request("search", time.time_ns() - 9 * SECOND)
+    server.add(shopper.tables())
+    page = visit().open("/traces?only=all")
+    rows = page.locator(".traces tbody tr")
+    rows.first.hover()
+    shopper.request("search", time.time_ns() - 2 * SECOND)
+    server.add(shopper.tables())
+    expect(page.get_by_text("held still while you point at it")).to_be_visible()
+    held = rows.count()
+    page.get_by_role("heading", level=1).hover()
+    expect(rows).to_have_count(2)
+    assert held == 1

@@ -191,3 +191,14 @@ def test_a_disagreement_is_said(shop):
     journey = dataclasses.replace(_journey("checkout", "ok"), disagreements=(doubt,))
     row = _overview(shop, journey).rows[0]
     assert row.doubts == ("400 requests by histogram, 300 requests by spans; spans were dropped",)
+
+
+def test_of_two_sick_journeys_the_sicker_is_named_first(shop):
+    """Bad events by those that the objective allows, whatever the order of the file."""
+    sicker = dataclasses.replace(_journey("search", "failing"), good=Good("spans", 10, 390, 0))
+    view = _overview(shop, _journey("checkout", "failing"), sicker)
+    assert (view.worst, view.headline.sentence, view.headline.detail.replace(NBSP, " ")) == (
+        "search",
+        "Search and checkout are failing.",
+        "Search is worst: 390 slow of 400 requests.",
+    )

@@ -71,7 +71,7 @@ def test_text_of_a_sender_is_inert(store, shop, hostile, template):
     queries = {
         "journeys": JourneysQuery(),
         "chain": ChainQuery(HOSTILE),
-        "traces": TracesQuery(),
+        "traces": TracesQuery(only="all"),
         "trace": TraceQuery(hostile),
     }
     reading = Reading(queries[template].load(store, shop, NOW), NOW, HOSTILE)

@@ -48,14 +48,18 @@ export function mergeChildren(from, to) {
 }
 
 export default {
-  template: `<div></div>`,
+  template: `<div @pointerleave="release" @pointerout="release"></div>`,
   props: { html: String },
-  mounted() {
-    this.$el.innerHTML = this.html;
-    if (document.hidden) emitEvent("shopscope_look", false); // opened in the background
-  },
-  watch: {
-    html(value) {
+  methods: {
+    // a list that moves under the pointer cannot be clicked: it is held still until the pointer has left it
+    isHeld() {
+      return this.$el.querySelector("[data-hold]:hover") !== null;
+    },
+    release() {
+      if ("waiting" in this.$el.dataset && !this.isHeld()) this.show(this.html);
+    },
+    show(value) {
+      delete this.$el.dataset.waiting;
       const next = document.createElement("template");
       next.innerHTML = value;
       const focused = document.activeElement;
@@ -63,6 +67,16 @@ export default {
       if (focused && focused !== document.activeElement && this.$el.contains(focused)) {
         focused.focus({ preventScroll: true });
       }
+    },
+  },
+  mounted() {
+    this.$el.innerHTML = this.html;
+    if (document.hidden) emitEvent("shopscope_look", false); // opened in the background
+  },
+  watch: {
+    html(value) {
+      if (this.isHeld()) this.$el.dataset.waiting = "";
+      else this.show(value);
     },
   },
 };
