@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]
@@ -79,24 +79,27 @@ class Screen:
         memory = Table(title="memory", title_justify="left", box=None, pad_edge=False)
         memory.add_column("")
         memory.add_column("MiB", justify="right")
-        used = {child.name: memory_bytes(child.process.pid) for child in children}
+        used = {child.name: memory_bytes(_family(child.process.pid)) for child in children}
+        used["shopscope demo"] = memory_bytes([psutil.Process()])
         for name, count in used.items():
             memory.add_row(name, f"{count / _MEBIBYTE:.0f}")
         memory.add_row("all", f"{sum(used.values()) / _MEBIBYTE:.0f}", style="bold")
         self.show(times, "", memory)
 
 
-def memory_bytes(pid: int) -> int:
-    """Memory of a process and its children: PSS (shared pages counted in parts) where the system tells it, else RSS."""
+def memory_bytes(processes: Sequence[psutil.Process]) -> int:
+    """Memory of processes: PSS (shared pages counted in parts) where the system tells it, else RSS."""
     total = 0
-    try:
-        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.Error:
-        return 0
     for process in processes:
-        try:
+        with suppress(psutil.Error):
             full = process.memory_full_info()
             total += getattr(full, "pss", 0) or full.rss
-        except psutil.Error:
-            continue
     return total
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """A process and all below it."""
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []

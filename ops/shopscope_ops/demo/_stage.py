@@ -245,5 +245,5 @@ def _load_verdict(load: Child) -> str:
     kept_up = "kept up" if report["kept_up"] else "COULD NOT KEEP UP, so that its figures are a lower bound"
     return (
         f"The load generator {kept_up}: {report['visits']} shoppers, {report['requests']} requests, {errors} errors; "
-        f"{late:.2%} of requests left more than {threshold:.0f} ms late."
+        f"{late * 100:.2f} % of requests left more than {threshold:.0f} ms late."
     )

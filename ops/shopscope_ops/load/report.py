@@ -153,7 +153,7 @@ class LoadReport:
     @property
     def verdict(self) -> str:
         """One sentence: did the generator keep up, and what that means for the figures."""
-        late = f"{self.late_share:.1%} of requests left more than {LATE_SECONDS * 1000:.0f} ms late"
+        late = f"{self.late_share * 100:.1f} % of requests left more than {LATE_SECONDS * 1000:.0f} ms late"
         skipped = f", {self.skipped_visits} visits were left out" if self.skipped_visits else ""
         if self.kept_up:
             return f"The generator kept up: {late}."
