@@ -51,7 +51,7 @@ _FOUND: Final = f"""
                    spans.start_unix_nano)
                filter (spans.status = 'error') as fault_place,
            arg_max(spans.status_message, spans.start_unix_nano) filter (spans.status = 'error') as fault
-    from found join spans using (trace_id)
+    from found join spans on spans.trace_id = found.trace_id and spans.start_unix_nano >= $since
     group by found.trace_id
     order by case when $order = 'slowest' then any_value(found.duration_nano)
                   else any_value(found.start_unix_nano) end desc, found.trace_id
