@@ -164,6 +164,8 @@ class RecordQueue(Worker):
         self._records: deque[Record] = deque()
         self._bytes = 0
         self._in_flight = 0
+        # Records ever queued, and those of them that have left the queue for good, delivered or lost.
+        self._queued = self._settled = 0
         self._lock = threading.Lock()
         self._drained = threading.Condition(self._lock)
 
@@ -177,6 +179,7 @@ class RecordQueue(Worker):
             else:
                 self._records.append(record)
                 self._bytes += len(record.body)
+                self._queued += 1
                 reason = ""
         if reason:
             dropped(self.signal, reason)
@@ -190,7 +193,8 @@ class RecordQueue(Worker):
         """Wait until all that is queued now has been sent; false if it took longer."""
         self._wake.set()
         with self._drained:
-            return self._drained.wait_for(lambda: not self._records and not self._in_flight, timeout_seconds)
+            goal = self._queued
+            return self._drained.wait_for(lambda: self._settled >= goal, timeout_seconds)
 
     def after_fork_in_child(self) -> None:
         """What is queued is the parent's to send."""
@@ -198,7 +202,10 @@ class RecordQueue(Worker):
         self._reset_queue()
 
     def _export(self) -> None:
-        while batch := self._take():
+        is_full = True
+        # What comes in while a batch is on its way waits for the next interval: else busy services send tiny requests.
+        while is_full and (batch := self._take()):
+            is_full = len(batch) == self._limits.batch_records
             try:
                 self._deliver(self._frame(batch), len(batch), keep_trying=True)
             except Exception:
@@ -206,6 +213,7 @@ class RecordQueue(Worker):
                 raise
             finally:
                 with self._drained:
+                    self._settled += self._in_flight
                     self._in_flight = 0
                     self._drained.notify_all()
 
@@ -222,6 +230,8 @@ class RecordQueue(Worker):
             lost = len(self._records) + self._in_flight
             self._records.clear()
             self._in_flight = 0
+            self._settled += lost
+            self._drained.notify_all()
         dropped(self.signal, "shutdown", lost)
 
 

@@ -82,6 +82,7 @@ class Sink:
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.sizes: list[int] = []
         self.attempts: list[tuple[str, int]] = []
         self.headers: list[dict[str, str]] = []
         self.answers: dict[str, Answer] = {}
@@ -117,7 +118,9 @@ class Sink:
         request = _REQUESTS[path].FromString(body)
         with self._changed:
             if path == "/v1/traces":
-                self._spans += _flatten(request.resource_spans, "scope_spans", "spans")
+                spans = _flatten(request.resource_spans, "scope_spans", "spans")
+                self._spans += spans
+                self.sizes.append(len(spans))
             elif path == "/v1/logs":
                 self._logs += _flatten(request.resource_logs, "scope_logs", "log_records")
             else:
