@@ -29,6 +29,8 @@ _SHORTEST_HISTORY_NANO: Final = 2 * 60 * NANOS
 _LONGEST_HISTORY_NANO: Final = 15 * 60 * NANOS
 # Each route that no journey claims is one; a shop without a file may have hundreds.
 _MOST_UNDECLARED: Final = 10
+# The answer's word for spans that reach further than the histogram and agree with it where both look.
+_NO_CONTRADICTION: Final = "different windows"
 _METRICS: Final = ("shopscope.journey.duration", "shopscope.slo.events")
 _WORST_FIRST: Final = ("failing", "slow", "ok", "unknown")
 _NUMBERS: Final = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
@@ -260,7 +262,7 @@ def _row(journey: "JourneyLatency", shop: "Shop", history: Sequence[float | None
         good=Figure(share_text(share), is_bad=journey.state == "failing"),
         objective=share_text(journey.objective),
         spark=sparkline(history, threshold or 0.0, f"p99 of {journey.journey} over time"),
-        doubts=tuple(_doubt(disagreement) for disagreement in journey.disagreements),
+        doubts=tuple(_doubt(found) for found in journey.disagreements if found.cause != _NO_CONTRADICTION),
     )
 
 

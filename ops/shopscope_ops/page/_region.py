@@ -13,9 +13,16 @@ class Region(Element, component="static/region.js"):
     def __init__(self, html: str) -> None:
         super().__init__()
         self._props["html"] = html
+        self._props["subject"] = ""
 
-    def show(self, html: str) -> None:
-        """Show ``html``; nothing is sent when it is what is shown already."""
+    def show(self, html: str, subject: str = "") -> None:
+        """Show ``html``; nothing is sent when it is what is shown already.
+
+        Args:
+            html: made by this package's templates.
+            subject: what it is about; a list under the pointer is held still only while this stays the same.
+        """
         if not self.is_deleted and self._props["html"] != html:
             self._props["html"] = html
+            self._props["subject"] = subject
             self.update()

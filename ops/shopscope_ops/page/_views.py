@@ -29,7 +29,7 @@ class JourneysView:
         self._viewer = viewer
         self._journey = ""
         self._reading = Reading()
-        self._cause = ""
+        self._cause = Reading()
         self._overview = Region(render("loading"))
         self._chain = Region("")
 
@@ -46,18 +46,23 @@ class JourneysView:
         if reading.view is None:
             self._overview.show(_waiting(reading))
             return
-        selected = self._journey or reading.view.worst
-        cause = self._cause if selected == reading.view.worst else ""
+        worst = reading.view.worst
+        selected = self._journey or worst
+        cause = self._cause.view.cause if self._cause.view and self._cause.view.journey == worst else ""
         self._overview.show(render("journeys", reading=reading, selected=selected, cause=cause))
         self._viewer.title(f"{reading.view.title} · shopscope")
         if selected:
             self._viewer.want("chain", ChainQuery(selected), self._draw_chain)
+        if worst:
+            self._viewer.want("cause", ChainQuery(worst), self._draw_cause)
 
     def _draw_chain(self, reading: Reading) -> None:
         self._chain.show(render("chain", reading=reading) if reading.view else _waiting(reading))
-        cause = reading.view.cause if reading.view else ""
-        if cause != self._cause:
-            self._cause = cause
+
+    def _draw_cause(self, reading: Reading) -> None:
+        is_news = reading.view != self._cause.view
+        self._cause = reading
+        if is_news:
             self._draw(self._reading)
 
 
@@ -78,7 +83,8 @@ class TracesView:
         self._viewer.title(f"{' '.join(filter(None, (query.only, 'traces', query.journey)))} · shopscope")
 
     def _draw(self, reading: Reading) -> None:
-        self._list.show(render("traces", reading=reading) if reading.view else _waiting(reading))
+        html = render("traces", reading=reading) if reading.view else _waiting(reading)
+        self._list.show(html, subject=repr(reading.view and reading.view.query))
 
 
 class TraceView:

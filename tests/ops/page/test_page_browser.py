@@ -99,6 +99,7 @@ def test_another_journey_can_be_looked_into(visit):
     page.get_by_role("link", name="search", exact=True).click()
     expect(page.get_by_role("heading", name="What search waits for")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/\?journey=search#why$"))
+    expect(page.locator(".headline")).to_contain_text("payment → bank")
     again = visit().open("/?journey=search")
     expect(again.get_by_role("heading", name="What search waits for")).to_be_visible()
 
@@ -256,3 +257,15 @@ def test_a_list_holds_still_under_the_pointer(server, writer, visit):
     page.get_by_role("heading", level=1).hover()
     expect(rows).to_have_count(2)
     assert held == 1
+
+
+def test_another_filter_is_shown_though_the_pointer_rests_on_the_list(server, writer, visit):
+    """Only the same list is held still: who asks for another by keyboard gets it."""
+    shopper = writer()
+    shopper.request("search", time.time_ns() - 9 * SECOND)
+    server.add(shopper.tables())
+    page = visit().open("/traces?only=all")
+    page.locator(".traces tbody tr").first.hover()
+    page.get_by_role("link", name="Failed", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Nothing failed")).to_be_visible()

@@ -49,17 +49,20 @@ export function mergeChildren(from, to) {
 
 export default {
   template: `<div @pointerleave="release" @pointerout="release"></div>`,
-  props: { html: String },
+  props: { html: String, subject: String },
   methods: {
     // a list that moves under the pointer cannot be clicked: it is held still until the pointer has left it
     isHeld() {
-      return this.$el.querySelector("[data-hold]:hover") !== null;
+      const isSame = this.$el.dataset.subject === this.subject;
+      // where there is no pointer, :hover stays behind after a touch
+      return isSame && matchMedia("(hover: hover)").matches && this.$el.querySelector("[data-hold]:hover") !== null;
     },
     release() {
       if ("waiting" in this.$el.dataset && !this.isHeld()) this.show(this.html);
     },
     show(value) {
       delete this.$el.dataset.waiting;
+      this.$el.dataset.subject = this.subject;
       const next = document.createElement("template");
       next.innerHTML = value;
       const focused = document.activeElement;
