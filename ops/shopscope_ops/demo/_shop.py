@@ -67,6 +67,7 @@ def shop_environment(
         "OTEL_BSP_SCHEDULE_DELAY": "1000",
         "OTEL_BLRP_SCHEDULE_DELAY": "1000",
         "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+        "SHOPSCOPE_SHUTDOWN_TIMEOUT": "2s",
     }  # fmt: skip
 
 
