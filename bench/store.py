@@ -181,6 +181,7 @@ def sustained(data: Path, bodies: list[bytes], seconds: float) -> dict[str, Any]
         "ack_p99_ms": round(latencies[int(len(latencies) * 0.99)] * 1000, 1),
         "engine_cpu_cores": round(cpu / sent.seconds, 2),
         "engine_cpu_us_per_span": round(cpu / max(sent.acknowledged, 1) * 1e6, 1),
+        "spans_per_second_of_a_whole_core": round(max(sent.acknowledged, 1) / cpu),
         "engine_peak_rss_mb": round(memory / 1e6, 1),
         "disk_bytes_per_span": round(size / max(rows, 1), 1),
     }
@@ -236,6 +237,7 @@ def report(result: dict[str, Any]) -> None:
     print(f"  against budget  {rate / BUDGET:>10.2f} x {BUDGET:,}   against stretch {rate / STRETCH:.2f} x {STRETCH:,}")
     print(f"  acknowledgement {load['ack_p50_ms']:>10} ms p50, {load['ack_p99_ms']} ms p99, {CONNECTIONS} connections")
     print(f"  engine          {load['engine_cpu_cores']:>10} cores, {load['engine_cpu_us_per_span']} µs/span")
+    print(f"  a whole core    {load['spans_per_second_of_a_whole_core']:>10,} spans/s, if it had none to share it with")
     print(f"  memory          {load['engine_peak_rss_mb']:>10} MB peak")
     print(f"  disk            {load['disk_bytes_per_span']:>10} bytes/span")
     print(f"  acknowledged    {load['acknowledged']:>10,} spans, stored {load['stored']:,}")
