@@ -28,7 +28,7 @@ FAULT_SECONDS = 1.0
 """How much slower the bank gets."""
 
 _JOURNEY, _SERVICE, _ROUTE = "checkout", "storefront", "POST /checkout"
-_VISITS_PER_SECOND = 25.0
+_VISITS_PER_SECOND = 14.0
 _THINK = "300ms"
 _WARM_UP_SECONDS = 2.0
 _ENOUGH_REQUESTS = 105  # the p99 of fewer than 100 is unknown
