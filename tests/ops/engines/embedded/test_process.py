@@ -63,6 +63,16 @@ def test_signal_stops_in_order(tmp_path, kit, number):
         assert acknowledged <= engine.rows() <= acknowledged + 6 * 100
 
 
+def test_stop_during_the_start_is_a_stop(tmp_path, kit):
+    """A signal before the engine is ready ends it in order too."""
+    with subprocess.Popen(kit.command(tmp_path / "data"), stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "data").exists() and process.poll() is None:
+            time.sleep(0.001)
+        process.terminate()
+        errors = process.communicate(timeout=30)[1]
+    assert (process.returncode, errors) == (0, "")
+
+
 def test_taken_port_is_one_sentence(tmp_path, kit):
     """It names port and remedy, has an exit code of its own, and leaves nothing behind."""
     with socket.create_server(("127.0.0.1", 0)) as holder:
