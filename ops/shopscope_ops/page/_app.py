@@ -47,15 +47,9 @@ def create_page_app(store: "ReadableStore", shop: "Shop") -> "ASGIApp":
 def _nicegui() -> FastAPI:
     """NiceGUI, set up once a process: it refuses further middleware once it has served."""
     outer = FastAPI(openapi_url=None)
-    app.add_static_files("/static", _STATIC)
+    app.add_static_files("/static", _STATIC, max_cache_age=0)
     ui.add_head_html(
-        "".join(
-            (
-                f'<link rel="stylesheet" href="/static/page.css?{_version("page.css")}">',
-                f'<script src="/static/page.js?{_version("page.js")}"></script>',
-            )
-        ),
-        shared=True,
+        '<link rel="stylesheet" href="/static/page.css"><script src="/static/page.js"></script>', shared=True
     )
     ui.run_with(
         outer,
@@ -67,13 +61,12 @@ def _nicegui() -> FastAPI:
         # our own stylesheet is the only one; Tailwind would be compiled in the browser on every visit
         tailwind=False,
         binding_refresh_interval=None,
+        # NiceGUI's addresses of our files follow their times of change, which a wheel sets to the same day for ever:
+        # with its year-long caching an upgrade would not reach the browser
+        cache_control_directives="no-cache",
         show_welcome_message=False,
     )
     return outer
-
-
-def _version(name: str) -> int:
-    return int((_STATIC / name).stat().st_mtime)
 
 
 class _Views(ui.sub_pages):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 1_000
 SLOTS: Final = 8
 _TICKS: Final = 5
+# On every line of the trace the same: no news.
+_JOURNEY: Final = "shopscope.journey"
 _NOTED_SHIFT_NANO: Final = 1_000_000
 _NICE_STEPS: Final = (1, 2, 2.5, 5, 10)
 
@@ -94,7 +96,7 @@ class PlaceShare:
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One log line of the trace; ``level`` is error, warn or info."""
+    """One log line of the trace; ``level`` is error, warn or info, ``brief`` its attributes on one line."""
 
     key: str
     at: str
@@ -104,6 +106,7 @@ class LogRow:
     severity: str
     level: str
     body: str
+    brief: str
     details: tuple[tuple[str, str], ...]
 
 
@@ -323,6 +326,7 @@ class _Waterfall:
 
     def log(self, number: int, log: Mapping[str, Any]) -> LogRow:
         offset = (log["time_unix_nano"] - self.start) / NANOS
+        details = pairs(log["attributes"])
         return LogRow(
             key=str(number),
             at=stamp_text(log["time_unix_nano"]),
@@ -332,7 +336,8 @@ class _Waterfall:
             severity=log["severity"] or "INFO",
             level=_level(log["severity_number"] or 0),
             body=log["body"],
-            details=pairs(log["attributes"]),
+            brief=" ".join(f"{name.rpartition('.')[2]}={value}" for name, value in details if name != _JOURNEY),
+            details=details,
         )
 
 

@@ -1,6 +1,7 @@
 """The door of the page: loopback names only."""
 
 import asyncio
+import re
 
 import httpx
 import pytest
@@ -100,3 +101,14 @@ def test_the_end_of_the_server_ends_the_feed():
     with pytest.raises(RuntimeError, match="not supported"):
         asyncio.run(Guard(app, {}, on_shutdown=lambda: ended.append(True))({"type": "lifespan"}, None, None))
     assert ended == [True]
+
+
+def test_an_upgrade_reaches_the_browser(running):
+    """Files of a wheel all have one time of change: whatever is cached has to be asked for again."""
+    component = re.search(r"/_nicegui/[^\"]+/components/[^\"]*region[^\"]*", httpx.get(running.url).text)[0]
+    answers = [httpx.get(running.url + path) for path in (component, "/static/page.css", "/static/page.js")]
+    assert [(one.status_code, one.headers["cache-control"]) for one in answers] == [
+        (SERVED, "no-cache"),
+        (SERVED, "public, max-age=0"),
+        (SERVED, "public, max-age=0"),
+    ]

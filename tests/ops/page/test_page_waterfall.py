@@ -160,10 +160,18 @@ def test_logs_are_in_the_order_of_time_with_their_level(shop):
     """Offsets are measured from the trace's start; a line before it has a minus."""
     log = dict.fromkeys(LOGS.names, "") | {"trace_id": TRACE, "service": "payment"}
     rows = [
-        log | {"time_unix_nano": START + 9 * MS, "severity": "ERROR", "severity_number": 17, "body": "b"},
+        log
+        | {
+            "time_unix_nano": START + 9 * MS,
+            "severity": "ERROR",
+            "severity_number": 17,
+            "body": "b",
+            "attributes": '{"http.route": "/a", "shopscope.journey": "x"}',
+        },
         log | {"time_unix_nano": START - 2 * MS, "severity": "", "severity_number": 0, "body": "a"},
     ]
     logs = _view(shop, *CHECKOUT, logs=rows).logs
+    assert [line.brief for line in logs] == ["", "route=/a"]
     assert [(line.body, line.level, line.offset.replace("\N{NO-BREAK SPACE}", " ")) for line in logs] == [
         ("a", "info", "\N{MINUS SIGN}2.00 ms"),
         ("b", "error", "+9.00 ms"),
