@@ -11,6 +11,8 @@ _HEIGHT: Final = 36.0
 _MARGIN: Final = 3.0
 # The threshold never touches the upper edge, so that a line above it can be seen.
 _HEADROOM: Final = 1.35
+# One outage must not press the rest of the line flat: beyond this many thresholds it runs along the upper edge.
+_CEILING: Final = 4.0
 
 
 def sparkline(values: Sequence[float | None], threshold: float, label: str) -> Markup:
@@ -22,9 +24,13 @@ def sparkline(values: Sequence[float | None], threshold: float, label: str) -> M
         label: what a screen reader says.
     """
     known = [value for value in values if value is not None]
-    top = max([threshold * _HEADROOM, *known]) or 1.0
+    highest = max(known, default=0.0)
+    top = max(threshold * _HEADROOM, min(highest, threshold * _CEILING) if threshold else highest) or 1.0
     level = _HEIGHT - _MARGIN - threshold / top * (_HEIGHT - 2 * _MARGIN)
-    points = [None if value is None else _place(index, len(values), value / top) for index, value in enumerate(values)]
+    points = [
+        None if value is None else _place(index, len(values), min(value / top, 1.0))
+        for index, value in enumerate(values)
+    ]
     line = "".join(_runs(points))
     last = next((point for point in reversed(points) if point is not None), None)
     # a line of no length with round ends stays a circle however the drawing is stretched

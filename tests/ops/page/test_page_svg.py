@@ -34,9 +34,14 @@ def test_without_a_value_only_the_threshold_is_drawn():
 
 
 def test_a_value_far_above_stays_inside_the_drawing():
-    """The scale follows the largest value, however far it is from the threshold."""
-    line = _paths(sparkline([0.1, 80.0], 0.8, "p99"))["line over"]
-    assert line == "M3.0 33.0L157.0 3.0"
+    """It runs along the upper edge, and what is near the threshold can still be told apart."""
+    line = _paths(sparkline([0.0, 80.0, 1.6], 0.8, "p99"))["line over"]
+    assert line == "M3.0 33.0L80.0 3.0L157.0 18.0"
+
+
+def test_without_a_threshold_the_line_fills_the_drawing():
+    """A route that no journey claims has none."""
+    assert _paths(sparkline([0.0, 5.0], 0.0, "p99"))["line over"] == "M3.0 33.0L157.0 3.0"
 
 
 def test_the_label_is_escaped():
