@@ -18,7 +18,6 @@ class MetricName:
         description: one sentence.
         labels: Prometheus label → OTLP attribute.
         kind: ``counter``, ``histogram``, ``gauge`` or ``updowncounter`` (a gauge whose series can be summed).
-        unbounded: labels whose values come from data; past the cap on series they read ``_overflow``.
     """
 
     family: str
@@ -27,7 +26,6 @@ class MetricName:
     description: str
     labels: dict[str, str]
     kind: str = "counter"
-    unbounded: tuple[str, ...] = ()
 
 
 def _same(*labels: str) -> dict[str, str]:
@@ -45,7 +43,6 @@ REQUEST_DURATION = MetricName(
         "http_response_status_code": "http.response.status_code",
     },
     "histogram",
-    ("http_route",),
 )
 ACTIVE_REQUESTS = MetricName(
     "http_server_active_requests",
@@ -84,7 +81,6 @@ DEPENDENCY_DURATION = MetricName(
     "Duration of calls to a dependency, as the caller sees them.",
     _same("journey", "peer", "kind", "access", "outcome"),
     "histogram",
-    ("journey", "peer"),
 )
 ORDERS = MetricName(
     "shopscope_orders",
@@ -92,7 +88,6 @@ ORDERS = MetricName(
     "{order}",
     "Orders placed.",
     _same("currency"),
-    unbounded=("currency",),
 )
 ORDER_VALUE = MetricName(
     "shopscope_order_value",
@@ -100,7 +95,6 @@ ORDER_VALUE = MetricName(
     "{currency}",
     "Value of orders placed.",
     _same("currency"),
-    unbounded=("currency",),
 )
 
 EVENT_LOOP_LAG = MetricName(
@@ -122,7 +116,6 @@ POOL_CONNECTIONS = MetricName(
     "Connections of a database pool, by state: idle or used.",
     _same("pool", "state"),
     "updowncounter",
-    ("pool",),
 )
 POOL_MAX = MetricName(
     "db_client_connection_max",
@@ -131,7 +124,6 @@ POOL_MAX = MetricName(
     "Most connections that a database pool may open.",
     _same("pool"),
     "updowncounter",
-    ("pool",),
 )
 POOL_PENDING = MetricName(
     "db_client_connection_pending_requests",
@@ -140,7 +132,6 @@ POOL_PENDING = MetricName(
     "Callers waiting for a connection of a database pool.",
     _same("pool"),
     "updowncounter",
-    ("pool",),
 )
 POOL_TIMEOUTS = MetricName(
     "db_client_connection_timeouts",
@@ -148,7 +139,6 @@ POOL_TIMEOUTS = MetricName(
     "{timeout}",
     "Waits for a connection of a database pool that were given up.",
     _same("pool"),
-    unbounded=("pool",),
 )
 POOL_WAIT = MetricName(
     "db_client_connection_wait_time_seconds",
@@ -157,7 +147,6 @@ POOL_WAIT = MetricName(
     "Time until a database pool handed out a connection.",
     _same("pool"),
     "histogram",
-    ("pool",),
 )
 THREADS_WAITING = MetricName(
     "shopscope_thread_pool_waiting",
@@ -201,6 +190,8 @@ GUARD_INFO = MetricName(
     "",
     "1 for each protection that calls were made under.",
     _same("peer", "operation", "kind"),
+    "gauge",
+    ("peer", "operation"),
 )
 GUARD_EVENTS = MetricName(
     "shopscope_guard_events",
@@ -222,6 +213,7 @@ CACHE_AGE = MetricName(
     "s",
     "Age of the entries that reads of a cache found.",
     _same("cache", "result"),
+    "histogram",
 )
 WRITE_CONFLICTS = MetricName(
     "shopscope_write_conflicts",
@@ -249,7 +241,6 @@ SDK_ERRORS = MetricName(
     "{error}",
     "Faults inside the SDK that were kept from the service.",
     _same("where"),
-    unbounded=("where",),
 )
 SDK_EXPORT = MetricName(
     "shopscope_sdk_export_seconds",
@@ -265,7 +256,6 @@ SDK_OVERFLOW = MetricName(
     "{series}",
     "Times that a series past a metric's cap was asked for; its measurements are in the overflow series.",
     _same("metric"),
-    unbounded=("metric",),
 )
 SDK_QUEUED = MetricName(
     "shopscope_sdk_queued",
@@ -329,6 +319,12 @@ METRICS = (
     CPU_THROTTLED,
     CPU_THROTTLED_PERIODS,
     CPU_PERIODS,
+    GUARD_INFO,
+    GUARD_EVENTS,
+    CACHE_REQUESTS,
+    CACHE_AGE,
+    WRITE_CONFLICTS,
+    STALE_READS,
     SDK_SENT,
     SDK_DROPPED,
     SDK_ERRORS,
