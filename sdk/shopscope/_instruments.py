@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from shopscope import _names as names
 from shopscope._dependencies import Dependency
 from shopscope._errors import ConfigError
+from shopscope._selfmetrics import renew_locks
 from shopscope.config import Journey
 
 # https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration
@@ -23,6 +24,8 @@ M = TypeVar("M", bound=Collector)
 
 OUTCOMES = ("good", "slow", "error")
 OVERFLOW = "_overflow"
+# From the second that a price may be old to the day that nobody wanted.
+_AGE_BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0)
 _MAX_REQUESTS = _MAX_DEPENDENCIES = 1000
 
 
@@ -55,6 +58,12 @@ class Instruments:
         self.dependencies = self._histogram(names.DEPENDENCY_DURATION, bounds_with(_JOURNEY_BOUNDS, thresholds))
         self.orders = self._counter(names.ORDERS)
         self.order_value = self._counter(names.ORDER_VALUE)
+        self.guards = self._gauge(names.GUARD_INFO)
+        self.guard_events = self._counter(names.GUARD_EVENTS)
+        self.cache_requests = self._counter(names.CACHE_REQUESTS)
+        self.cache_ages = self._histogram(names.CACHE_AGE, _AGE_BOUNDS)
+        self.write_conflicts = self._counter(names.WRITE_CONFLICTS)
+        self.stale_reads = self._counter(names.STALE_READS)
         self._prepare_journeys()
 
     def _prepare_journeys(self) -> None:
@@ -72,7 +81,11 @@ class Instruments:
         """Begin at zero: what the parent has counted is the parent's to report."""
         self._lock = threading.Lock()
         self.active = 0
-        for metric in (self.requests, self.journeys, self.slo_events, self.dependencies, self.orders, self.order_value):
+        metrics = (self.requests, self.journeys, self.slo_events, self.dependencies, self.orders, self.order_value)
+        guards = (self.guards, self.guard_events)
+        caches = (self.cache_requests, self.cache_ages, self.write_conflicts, self.stale_reads)
+        renew_locks(self.registry, self.active_requests, *metrics, *guards, *caches)
+        for metric in (*metrics, *guards, *caches):
             metric.clear()
         self._dependencies.clear()
         self._requests.clear()
@@ -115,6 +128,9 @@ class Instruments:
 
     def _counter(self, name: names.MetricName) -> Counter:
         return self._register(Counter(name.family, name.description, tuple(name.labels), registry=None))
+
+    def _gauge(self, name: names.MetricName) -> Gauge:
+        return self._register(Gauge(name.family, name.description, tuple(name.labels), registry=None))
 
     def _register(self, metric: M) -> M:
         try:

@@ -4,13 +4,11 @@ import asyncio
 import atexit
 import functools
 import inspect
-import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
@@ -23,7 +21,6 @@ from opentelemetry.baggage import set_baggage
 from shopscope._apps import instrument_app
 from shopscope._asgi import Application, Middleware
 from shopscope._clients import instrument_clients
-from shopscope._instruments import OVERFLOW
 from shopscope._pipeline import Pipeline, active, install_provider
 from shopscope._selfmetrics import internal_error, log_once, never_raises
 from shopscope._settings import Settings, read_settings
@@ -35,8 +32,17 @@ R = TypeVar("R")
 
 _lock = threading.RLock()
 _scope: "Scope | None" = None
-_CURRENCY_LETTERS = 3
 _instrumented = "_shopscope_scope"
+
+
+def _after_fork_in_child() -> None:
+    """Another thread of the parent may have been in `init` or `shutdown`."""
+    global _lock  # noqa: PLW0603 (replaced as a whole, because it cannot be released)
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class Scope:
@@ -184,25 +190,6 @@ def get_logger(name: str | None = None) -> Any:
     """
     # Not ``logger``, which is the name of a parameter of structlog's own; `add_context` renames it.
     return structlog.get_logger(logger_name=name) if name else structlog.get_logger()
-
-
-@never_raises
-def order_placed(total: float | Decimal, *, currency: str = "EUR") -> None:
-    """Count an order and its value.
-
-    Args:
-        total: the order's value, in ``currency``, not in cents.
-        currency: ISO 4217 code.
-    """
-    pipeline = active()
-    if pipeline is not None:
-        value = float(total)
-        if not 0 <= value < math.inf:
-            raise ValueError(f"order_placed: total must be a number of at least 0: {total!r}; pass the order's value")
-        is_code = len(currency) == _CURRENCY_LETTERS and currency.isascii() and currency.isalpha()
-        label = currency.upper() if is_code else OVERFLOW
-        pipeline.instruments.orders.labels(label).inc()
-        pipeline.instruments.order_value.labels(label).inc(value)
 
 
 def journey(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
