@@ -248,6 +248,8 @@ class _Reader:
         if "value" not in table:
             return None
         value = self.table(table, "value", where)
+        if value is not table["value"]:
+            return None
         self.refuse_unknown(value, f"{where}.", {"event", "average"})
         return OrderValue(
             event=self.text(value, f"{where}.event", None, _NAME, "a lower-case event name", "order"),

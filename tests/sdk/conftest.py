@@ -138,6 +138,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     def read_line(self) -> str:
@@ -165,6 +166,7 @@ def program(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
+    # Its children too, which would keep the pipes open.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
