@@ -18,6 +18,7 @@ class MetricName:
         description: one sentence.
         labels: Prometheus label → OTLP attribute.
         kind: ``counter``, ``histogram``, ``gauge`` or ``updowncounter`` (a gauge whose series can be summed).
+        unbounded: labels whose values come from data; past the cap on series they read ``_overflow``.
     """
 
     family: str
@@ -26,6 +27,7 @@ class MetricName:
     description: str
     labels: dict[str, str]
     kind: str = "counter"
+    unbounded: tuple[str, ...] = ()
 
 
 def _same(*labels: str) -> dict[str, str]:
@@ -43,6 +45,7 @@ REQUEST_DURATION = MetricName(
         "http_response_status_code": "http.response.status_code",
     },
     "histogram",
+    unbounded=("http_route",),
 )
 ACTIVE_REQUESTS = MetricName(
     "http_server_active_requests",
@@ -81,6 +84,7 @@ DEPENDENCY_DURATION = MetricName(
     "Duration of calls to a dependency, as the caller sees them.",
     _same("journey", "peer", "kind", "access", "outcome"),
     "histogram",
+    unbounded=("journey", "peer"),
 )
 ORDERS = MetricName(
     "shopscope_orders",
@@ -88,6 +92,7 @@ ORDERS = MetricName(
     "{order}",
     "Orders placed.",
     _same("currency"),
+    unbounded=("currency",),
 )
 ORDER_VALUE = MetricName(
     "shopscope_order_value",
@@ -95,6 +100,7 @@ ORDER_VALUE = MetricName(
     "{currency}",
     "Value of orders placed.",
     _same("currency"),
+    unbounded=("currency",),
 )
 
 EVENT_LOOP_LAG = MetricName(
@@ -116,6 +122,7 @@ POOL_CONNECTIONS = MetricName(
     "Connections of a database pool, by state: idle or used.",
     _same("pool", "state"),
     "updowncounter",
+    unbounded=("pool",),
 )
 POOL_MAX = MetricName(
     "db_client_connection_max",
@@ -124,6 +131,7 @@ POOL_MAX = MetricName(
     "Most connections that a database pool may open.",
     _same("pool"),
     "updowncounter",
+    unbounded=("pool",),
 )
 POOL_PENDING = MetricName(
     "db_client_connection_pending_requests",
@@ -132,6 +140,7 @@ POOL_PENDING = MetricName(
     "Callers waiting for a connection of a database pool.",
     _same("pool"),
     "updowncounter",
+    unbounded=("pool",),
 )
 POOL_TIMEOUTS = MetricName(
     "db_client_connection_timeouts",
@@ -139,6 +148,7 @@ POOL_TIMEOUTS = MetricName(
     "{timeout}",
     "Waits for a connection of a database pool that were given up.",
     _same("pool"),
+    unbounded=("pool",),
 )
 POOL_WAIT = MetricName(
     "db_client_connection_wait_time_seconds",
@@ -147,6 +157,7 @@ POOL_WAIT = MetricName(
     "Time until a database pool handed out a connection.",
     _same("pool"),
     "histogram",
+    unbounded=("pool",),
 )
 THREADS_WAITING = MetricName(
     "shopscope_thread_pool_waiting",
@@ -198,6 +209,7 @@ GUARD_EVENTS = MetricName(
     "{event}",
     "What a protection did: opened, half_opened, closed, rejected, retried, exhausted, limited, expired.",
     _same("peer", "operation", "kind", "event"),
+    unbounded=("peer", "operation"),
 )
 CACHE_REQUESTS = MetricName(
     "shopscope_cache_requests",
@@ -205,6 +217,7 @@ CACHE_REQUESTS = MetricName(
     "{request}",
     "Reads of a cache.",
     _same("cache", "result"),
+    unbounded=("cache",),
 )
 CACHE_AGE = MetricName(
     "shopscope_cache_entry_age_seconds",
@@ -213,6 +226,7 @@ CACHE_AGE = MetricName(
     "Age of the entries that reads of a cache found.",
     _same("cache", "result"),
     "histogram",
+    unbounded=("cache",),
 )
 WRITE_CONFLICTS = MetricName(
     "shopscope_write_conflicts",
@@ -220,6 +234,7 @@ WRITE_CONFLICTS = MetricName(
     "{conflict}",
     "Writes refused because another had changed the same data.",
     _same("entity"),
+    unbounded=("entity",),
 )
 STALE_READS = MetricName(
     "shopscope_stale_reads",
@@ -227,6 +242,7 @@ STALE_READS = MetricName(
     "{read}",
     "Reads that turned out to be out of date.",
     _same("entity"),
+    unbounded=("entity",),
 )
 SDK_SENT = MetricName(
     "shopscope_sdk_spans", "shopscope.sdk.spans", "{record}", "Records delivered to the OTLP endpoint.", _same("signal")
