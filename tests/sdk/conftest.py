@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import structlog
 
@@ -24,6 +25,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from otlp_sink import Sink
 
 DEADLINE_SECONDS = 20.0
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "shopscope", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shopscope")
 
 
 def wait_until(condition: Callable[[], Any], what: str = "the condition") -> Any:
