@@ -1,16 +1,17 @@
 """The SDK's own instruments in the ``prometheus_client`` registry, and the cached children that make them cheap."""
 
-import threading
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 from prometheus_client.registry import Collector
 
 from shopscope import _names as names
 from shopscope._dependencies import Dependency
 from shopscope._errors import ConfigError
 from shopscope._selfmetrics import renew_locks
+from shopscope._series import OVERFLOW as OVERFLOW  # noqa: PLC0414 (callers find it beside the instruments)
+from shopscope._series import Capped, CappedCounter, CappedGauge, CappedHistogram
 from shopscope.config import Journey
 
 # https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration
@@ -20,13 +21,12 @@ _JOURNEY_BOUNDS = (
     *(0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8),
     *(1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 15.0, 30.0),
 )
-M = TypeVar("M", bound=Collector)
+C = TypeVar("C", bound=Collector)
+M = TypeVar("M", bound=Capped)
 
 OUTCOMES = ("good", "slow", "error")
-OVERFLOW = "_overflow"
 # From the second that a price may be old to the day that nobody wanted.
 _AGE_BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0)
-_MAX_REQUESTS = _MAX_DEPENDENCIES = 1000
 
 
 def bounds_with(base: Iterable[float], thresholds: Iterable[float]) -> tuple[float, ...]:
@@ -42,18 +42,14 @@ class Instruments:
         thresholds = [journey.latency_seconds for journey in journeys]
         self.registry = registry
         self._registered: list[Collector] = []
-        self._lock = threading.Lock()
-        self._dependencies: dict[tuple[str, Dependency, str], Histogram] = {}
-        self._requests: set[tuple[str, str, str]] = set()
-        self._journey_series: dict[str, tuple[Histogram, dict[str, Counter]]] = {}
+        self._journey_series: dict[str, tuple[CappedHistogram, dict[str, CappedCounter]]] = {}
         self._journeys = journeys
         self.requests = self._histogram(names.REQUEST_DURATION, bounds_with(_SEMCONV_BOUNDS, thresholds))
         #: Requests being served; a plain number that the gauge reads, because a gauge costs two locks a request.
         self.active = 0
-        active = names.ACTIVE_REQUESTS
-        self.active_requests = self._register(Gauge(active.family, active.description, registry=None))
-        self.active_requests.set_function(lambda: self.active)
+        self._gauge(names.ACTIVE_REQUESTS).set_function(lambda: self.active)
         self.journeys = self._histogram(names.JOURNEY_DURATION, bounds_with(_JOURNEY_BOUNDS, thresholds))
+        self.journeys_started = self._counter(names.JOURNEY_STARTED)
         self.slo_events = self._counter(names.SLO_EVENTS)
         self.dependencies = self._histogram(names.DEPENDENCY_DURATION, bounds_with(_JOURNEY_BOUNDS, thresholds))
         self.orders = self._counter(names.ORDERS)
@@ -71,6 +67,7 @@ class Instruments:
             # Zero at start: without it the first failure is invisible to increase().
             events = {outcome: self.slo_events.labels(journey.name, outcome) for outcome in OUTCOMES}
             self._journey_series[journey.name] = self.journeys.labels(journey.name), events
+            self.journeys_started.labels(journey.name)
 
     def unregister(self) -> None:
         """Leave the registry, so that a later ``init`` can enter it."""
@@ -79,39 +76,25 @@ class Instruments:
 
     def after_fork_in_child(self) -> None:
         """Begin at zero: what the parent has counted is the parent's to report."""
-        self._lock = threading.Lock()
         self.active = 0
-        metrics = (self.requests, self.journeys, self.slo_events, self.dependencies, self.orders, self.order_value)
-        guards = (self.guards, self.guard_events)
-        caches = (self.cache_requests, self.cache_ages, self.write_conflicts, self.stale_reads)
-        renew_locks(self.registry, self.active_requests, *metrics, *guards, *caches)
-        for metric in (*metrics, *guards, *caches):
-            metric.clear()
-        self._dependencies.clear()
-        self._requests.clear()
+        renew_locks(self.registry)
+        for metric in self._registered:
+            if isinstance(metric, Capped):
+                metric.restart()
         self._journey_series.clear()
         self._prepare_journeys()
 
     def request(self, method: str, route: str, status: str) -> Histogram:
-        """The series of a kind of request; past the cap all further ones share an overflow series."""
-        key = (method, route, status)
-        with self._lock:
-            if key not in self._requests and len(self._requests) >= _MAX_REQUESTS:
-                return self.requests.labels(method, OVERFLOW, status)
-            self._requests.add(key)
-        return self.requests.labels(*key)
+        """The series of a kind of request."""
+        return self.requests.labels(method, route, status)
 
     def dependency(self, journey: str, dependency: Dependency, outcome: str) -> Histogram:
-        """The series of a dependency; past the cap all further ones share an overflow series."""
-        key = (journey, dependency, outcome)
-        child = self._dependencies.get(key)
-        if child is None:
-            with self._lock:
-                if len(self._dependencies) >= _MAX_DEPENDENCIES:
-                    return self.dependencies.labels(OVERFLOW, OVERFLOW, dependency.kind, dependency.access, outcome)
-                labels = (journey, dependency.peer, dependency.kind, dependency.access, outcome)
-                child = self._dependencies[key] = self.dependencies.labels(*labels)
-        return child
+        """The series of a dependency."""
+        return self.dependencies.labels(journey, dependency.peer, dependency.kind, dependency.access, outcome)
+
+    def begin_journey(self, journey: Journey) -> None:
+        """Count an event of a journey that has begun."""
+        self.journeys_started.labels(journey.name).inc()
 
     def count_journey(
         self, journey: Journey, seconds: float, exemplar: dict[str, str] | None, *, is_error: bool
@@ -122,17 +105,25 @@ class Instruments:
         duration.observe(seconds, exemplar)
         events[outcome].inc()
 
-    def _histogram(self, name: names.MetricName, bounds: tuple[float, ...]) -> Histogram:
-        labels = tuple(name.labels)
-        return self._register(Histogram(name.family, name.description, labels, buckets=bounds, registry=None))
+    def add_collector(self, collector: Collector) -> None:
+        """Collect this too, until `unregister`."""
+        self._register(collector)
 
-    def _counter(self, name: names.MetricName) -> Counter:
-        return self._register(Counter(name.family, name.description, tuple(name.labels), registry=None))
+    def _histogram(self, row: names.MetricName, bounds: tuple[float, ...]) -> CappedHistogram:
+        return self._make(CappedHistogram, row, buckets=bounds)
 
-    def _gauge(self, name: names.MetricName) -> Gauge:
-        return self._register(Gauge(name.family, name.description, tuple(name.labels), registry=None))
+    def _counter(self, row: names.MetricName) -> CappedCounter:
+        return self._make(CappedCounter, row)
 
-    def _register(self, metric: M) -> M:
+    def _gauge(self, row: names.MetricName) -> CappedGauge:
+        return self._make(CappedGauge, row)
+
+    def _make(self, kind: type[M], row: names.MetricName, **options: Any) -> M:
+        metric = kind(row.family, row.description, tuple(row.labels), registry=None, **options)
+        metric.row = row
+        return self._register(metric)
+
+    def _register(self, metric: C) -> C:
         try:
             self.registry.register(metric)
         except ValueError as error:

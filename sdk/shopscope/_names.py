@@ -202,6 +202,7 @@ GUARD_INFO = MetricName(
     "1 for each protection that calls were made under.",
     _same("peer", "operation", "kind"),
     "gauge",
+    ("peer", "operation"),
 )
 GUARD_EVENTS = MetricName(
     "shopscope_guard_events",

@@ -4,19 +4,33 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import REGISTRY, Counter, Histogram
+
+from shopscope import _names as names
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 logger = logging.getLogger("shopscope")
 
-SENT = Counter("shopscope_sdk_spans", "Records delivered to the OTLP endpoint.", ["signal"])
-DROPPED = Counter("shopscope_sdk_dropped", "Records lost, by reason.", ["signal", "reason"])
-ERRORS = Counter("shopscope_sdk_errors", "Faults inside the SDK that were kept from the service.", ["where"])
-EXPORT_SECONDS = Histogram("shopscope_sdk_export_seconds", "Time of one export request.", ["signal"])
+SIGNALS = ("traces", "metrics", "logs")
+#: Why records are lost; each is there from the start, at zero, because `increase` does not see a series' first value.
+REASONS = ("queue_full", "shutdown", "unreachable", "refused", "rejected", "fault")
+
+
+def _counter(row: names.MetricName) -> Counter:
+    return Counter(row.family, row.description, tuple(row.labels))
+
+
+SENT = _counter(names.SDK_SENT)
+SENT_BYTES = _counter(names.SDK_SENT_BYTES)
+DROPPED = _counter(names.SDK_DROPPED)
+ERRORS = _counter(names.SDK_ERRORS)
+OVERFLOWS = _counter(names.SDK_OVERFLOW)
+EXPORT_SECONDS = Histogram(names.SDK_EXPORT.family, names.SDK_EXPORT.description, tuple(names.SDK_EXPORT.labels))
+_METRICS = (SENT, SENT_BYTES, DROPPED, ERRORS, OVERFLOWS, EXPORT_SECONDS)
 
 _logged: set[str] = set()
 # Reentrant: a signal handler that shuts down may come while its own thread is in here.
@@ -42,6 +56,16 @@ def dropped(signal: str, reason: str, count: int = 1, detail: str = "") -> None:
         "shopscope drops %s (%s); further losses are only counted in shopscope_sdk_dropped_total",
         signal,
         f"{reason}: {detail}" if detail else reason,
+    )
+
+
+def overflowed(metric: str) -> None:
+    """Count a series that a metric's cap kept out; the first one of a metric is logged."""
+    OVERFLOWS.labels(metric).inc()
+    log_once(
+        f"overflow {metric}",
+        "shopscope: metric %s has more series than its cap; further ones share an overflow series",
+        metric,
     )
 
 
@@ -77,7 +101,17 @@ def after_fork_in_child() -> None:
     """Another thread of the parent may have held the lock, and what the parent has counted is the parent's."""
     global _lock  # noqa: PLW0603 (replaced as a whole, because it cannot be released)
     _lock = threading.RLock()
+    renew_locks(REGISTRY, *_METRICS)
     _begin_at_zero()
+
+
+def renew_locks(*owners: Any) -> None:
+    """Give metrics (or a registry) of ``prometheus_client`` new locks: a thread of the parent may hold the old ones.
+
+    The library does not care for forks itself; without this a child hangs, in about one of a hundred forks under load.
+    """
+    for owner in owners:
+        owner._lock = threading.Lock()  # noqa: SLF001 (there is no public way)
 
 
 def reset() -> None:
@@ -88,5 +122,13 @@ def reset() -> None:
 
 
 def _begin_at_zero() -> None:
-    for metric in (SENT, DROPPED, ERRORS, EXPORT_SECONDS):
+    for metric in _METRICS:
         metric.clear()
+    for signal in SIGNALS:
+        for series in (SENT, SENT_BYTES, EXPORT_SECONDS):
+            series.labels(signal)
+        for reason in REASONS:
+            DROPPED.labels(signal, reason)
+
+
+_begin_at_zero()
