@@ -9,6 +9,18 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from shopscope._patterns import CARD, REDACTED
+from shopscope._privacy import (
+    FIRST_CARD_NUMBER,
+    KNOWN_CLEAN,
+    forget_with,
+    hides,
+    is_card_number,
+    is_secret,
+    scrub,
+    scrub_bytes,
+)
+
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 
 pack_fixed64 = struct.Struct("<Q").pack
@@ -50,7 +62,9 @@ def packed(field_tag: bytes, items: Iterable[bytes]) -> bytes:
 
 
 def utf8(text: str) -> bytes:
-    """UTF-8 of any string; lone surrogates are replaced, since OTLP accepts valid UTF-8 alone."""
+    """UTF-8 of any string without its secrets; lone surrogates are replaced, since OTLP accepts valid UTF-8 alone."""
+    if text not in KNOWN_CLEAN:
+        text = scrub(text)
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -75,14 +89,19 @@ _encoded_keys: dict[str, bytes] = {}
 _ENCODED_KEYS_LIMIT = 2048
 
 
-def _encoded_key(key: str) -> bytes:
-    encoded = _encoded_keys.get(key)
-    if encoded is None:
-        encoded = message(_KEY, utf8(safe_str(key))) + _VALUE
-        # Attribute keys are few by convention; a user who builds them from data must not fill our memory.
-        if len(_encoded_keys) < _ENCODED_KEYS_LIMIT:
-            _encoded_keys[key] = encoded
-    return encoded
+forget_with(_encoded_keys)
+
+
+def _check_key(key: str, value: Any) -> tuple[bytes, Any]:
+    """A key that is not among the encoded ones: new, or a secret's, or past the limit."""
+    text = safe_str(key)
+    encoded = message(_KEY, utf8(text)) + _VALUE
+    if hides(text, value):
+        return encoded, REDACTED
+    # Attribute keys are few by convention; a user who builds them from data must not fill our memory.
+    if len(_encoded_keys) < _ENCODED_KEYS_LIMIT and not is_secret(text):
+        _encoded_keys[key] = encoded
+    return encoded, value
 
 
 def any_value(value: Any, depth: int = 0) -> bytes:  # noqa: PLR0911 (one return for each type of OTLP)
@@ -92,6 +111,8 @@ def any_value(value: Any, depth: int = 0) -> bytes:  # noqa: PLR0911 (one return
             return message(_STRING, utf8(value))
         case bool():
             return _TRUE if value else _FALSE
+        case int() if is_card_number(value):
+            return message(_STRING, utf8(CARD))
         case int() if -_SIGNED_64_LIMIT <= value < _SIGNED_64_LIMIT:
             return _INT + varint(value)
         case float():
@@ -99,7 +120,7 @@ def any_value(value: Any, depth: int = 0) -> bytes:  # noqa: PLR0911 (one return
         case None:
             return b""
         case bytes():
-            return message(_BYTES, value)
+            return message(_BYTES, scrub_bytes(value))
         case Mapping() if depth < _MAX_NESTING:
             pairs = (message(_REPEATED, key_value(safe_str(key), item, depth + 1)) for key, item in value.items())
             return message(_KVLIST, b"".join(pairs))
@@ -110,7 +131,8 @@ def any_value(value: Any, depth: int = 0) -> bytes:  # noqa: PLR0911 (one return
 
 def key_value(key: str, value: Any, depth: int = 0) -> bytes:
     """Body of a ``KeyValue``."""
-    return _encoded_key(key) + _length_prefixed(any_value(value, depth))
+    encoded, value = _check_key(key, value)
+    return encoded + _length_prefixed(any_value(value, depth))
 
 
 def _length_prefixed(body: bytes) -> bytes:
@@ -121,15 +143,18 @@ def attributes(field_tag: bytes, items: Mapping[str, Any]) -> bytes:
     """The repeated attributes field of a span, log record, data point, event, link or resource."""
     out = []
     for key, value in items.items():
+        start = _encoded_keys.get(key)
+        if start is None:
+            start, value = _check_key(key, value)  # noqa: PLW2901 (a secret's is replaced)
         # The two kinds that almost every attribute has, inline: this is the hottest loop of the SDK.
         if type(value) is str:
             text = utf8(value)
             size = len(text)
             body = _STRING + _SMALL[size] + text if size < 128 else message(_STRING, text)  # noqa: PLR2004 (one group)
-        elif type(value) is int and 0 <= value < _SIGNED_64_LIMIT:
+        elif type(value) is int and 0 <= value < FIRST_CARD_NUMBER:
             body = _INT + varint(value)
         else:
             body = any_value(value)
-        pair = _encoded_key(key) + varint(len(body)) + body
+        pair = start + varint(len(body)) + body
         out.append(field_tag + varint(len(pair)) + pair)
     return b"".join(out)
