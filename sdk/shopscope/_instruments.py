@@ -21,6 +21,7 @@ _JOURNEY_BOUNDS = (
     *(0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8),
     *(1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 15.0, 30.0),
 )
+_WAIT_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, *_SEMCONV_BOUNDS)
 C = TypeVar("C", bound=Collector)
 M = TypeVar("M", bound=Capped)
 
@@ -60,6 +61,8 @@ class Instruments:
         self.cache_ages = self._histogram(names.CACHE_AGE, _AGE_BOUNDS)
         self.write_conflicts = self._counter(names.WRITE_CONFLICTS)
         self.stale_reads = self._counter(names.STALE_READS)
+        self.pool_wait = self._histogram(names.POOL_WAIT, _WAIT_BOUNDS)
+        self.pool_timeouts = self._counter(names.POOL_TIMEOUTS)
         self._prepare_journeys()
 
     def _prepare_journeys(self) -> None:

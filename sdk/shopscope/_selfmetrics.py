@@ -17,7 +17,7 @@ logger = logging.getLogger("shopscope")
 
 SIGNALS = ("traces", "metrics", "logs")
 #: Why records are lost; each is there from the start, at zero, because `increase` does not see a series' first value.
-REASONS = ("queue_full", "shutdown", "unreachable", "refused", "rejected", "fault")
+REASONS = ("queue_full", "shutdown", "unreachable", "refused", "rejected", "timeout", "fault")
 
 
 def _counter(row: names.MetricName) -> Counter:

@@ -1,0 +1,165 @@
+"""Metrics on their way out, whichever registry or meter they come from: families of series."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Exemplar, Sample
+
+from shopscope._names import BY_FAMILY, MetricName
+from shopscope._selfmetrics import internal_error
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
+_STRUCTURAL_LABELS = frozenset({"le", "quantile"})
+_KINDS = frozenset({"counter", "histogram", "summary"})
+
+
+class Example(NamedTuple):
+    """An exemplar: one measurement and the span in which it was made (ids in hex, empty if there was none)."""
+
+    value: float
+    unix_nano: int
+    trace_id: str
+    span_id: str
+    attributes: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Series:
+    """One data point to be.
+
+    Attributes:
+        attributes: what tells it from others of its family.
+        start_unix_nano: when it began to count; 0 if it is not known.
+        value: of counters and gauges.
+        count: observations of a histogram or summary.
+        total: their sum.
+        bounds: upper bounds of all buckets but the last, which has none.
+        counts: observations in each bucket, one more than there are bounds.
+        extremes: smallest and largest observation, where they are known.
+        quantiles: of a summary.
+        examples: exemplars.
+    """
+
+    attributes: Mapping[str, Any]
+    start_unix_nano: int = 0
+    value: float = 0.0
+    count: int = 0
+    total: float = 0.0
+    bounds: Sequence[float] = ()
+    counts: Sequence[int] = ()
+    extremes: tuple[float, float] | None = None
+    quantiles: list[tuple[float, float]] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Family:
+    """One metric: OTLP name, UCUM unit, and kind: counter, updowncounter, gauge, histogram or summary."""
+
+    name: str
+    unit: str
+    description: str
+    kind: str
+    series: list[Series]
+
+
+class ScopeFamilies(NamedTuple):
+    """Families of one instrumentation scope: its name, its encoded form, and they."""
+
+    name: str
+    encoded: bytes
+    families: list[Family]
+
+
+def metrics_of(registry: CollectorRegistry) -> Iterator[Metric]:
+    """All metrics of a registry; a collector of the team's own that raises costs itself alone."""
+    with registry._lock:  # noqa: SLF001 (`registry.collect` ends at the first collector that raises)
+        collectors: list[Collector] = list(registry._collector_to_names)  # noqa: SLF001 (same)
+    for collector in collectors:
+        try:
+            metrics = list(collector.collect())
+        except Exception:  # noqa: BLE001 (the team's own code)
+            internal_error(f"collector {type(collector).__name__}")
+            continue
+        yield from metrics
+
+
+def family_of(metric: Metric) -> Family:
+    """A ``prometheus_client`` metric as a family; the SDK's own get their OTLP names."""
+    row = BY_FAMILY.get(metric.name) or _foreign(metric)
+    return Family(row.otlp, row.unit, row.description, row.kind, _series_of(metric, row))
+
+
+def _foreign(metric: Metric) -> MetricName:
+    """A metric of the team's own keeps the name that its exposition has."""
+    suffix = "_total" if metric.type == "counter" else "_info" if metric.type == "info" else ""
+    kind = metric.type if metric.type in _KINDS else "gauge"
+    return MetricName(metric.name, metric.name + suffix, metric.unit, metric.documentation, {}, kind)
+
+
+def _series_of(metric: Metric, row: MetricName) -> list[Series]:
+    found: dict[tuple[tuple[str, str], ...], Series] = {}
+    buckets: dict[int, list[tuple[float, float]]] = {}
+    for sample in metric.samples:
+        key = tuple(pair for pair in sample.labels.items() if pair[0] not in _STRUCTURAL_LABELS)
+        series = found.get(key)
+        if series is None:
+            series = found[key] = Series(_attributes(key, row))
+        if sample.name.endswith("_bucket") and "le" in sample.labels:
+            buckets.setdefault(id(series), []).append((float(sample.labels["le"]), sample.value))
+            if sample.exemplar is not None:
+                series.examples.append(_example_of(sample.exemplar))
+        else:
+            _add_sample(series, metric, sample)
+    for series in found.values():
+        if id(series) in buckets:
+            _set_buckets(series, sorted(buckets[id(series)]))
+    return list(found.values())
+
+
+def _attributes(labels: tuple[tuple[str, str], ...], row: MetricName) -> dict[str, Any]:
+    attributes: dict[str, Any] = {row.labels.get(key, key): value for key, value in labels}
+    # Labels are text; the semantic conventions make this one attribute an integer, and absent where there is no status.
+    status = attributes.pop("http.response.status_code", None)
+    if status:
+        attributes["http.response.status_code"] = int(status)
+    return attributes
+
+
+def _set_buckets(series: Series, buckets: list[tuple[float, float]]) -> None:
+    """Prometheus' buckets hold all that is below their bound, OTLP's what is between two."""
+    counts, below = [], 0
+    for _, cumulative in buckets:
+        counts.append(int(cumulative) - below)
+        below = int(cumulative)
+    series.counts = counts
+    series.count = below
+    series.bounds = [bound for bound, _ in buckets if not math.isinf(bound)]
+
+
+def _add_sample(series: Series, metric: Metric, sample: Sample) -> None:
+    match sample.name.removeprefix(metric.name):
+        case "_count":
+            series.count = int(sample.value)
+        case "_sum":
+            series.total = sample.value
+        case "_created":
+            series.start_unix_nano = int(sample.value * 1e9)
+        case _ if "quantile" in sample.labels:
+            series.quantiles.append((float(sample.labels["quantile"]), sample.value))
+        case _:
+            series.value = sample.value
+            if sample.exemplar is not None:
+                series.examples.append(_example_of(sample.exemplar))
+
+
+def _example_of(exemplar: Exemplar) -> Example:
+    labels = dict(exemplar.labels)
+    ids = labels.pop("trace_id", ""), labels.pop("span_id", "")
+    return Example(exemplar.value, int(float(exemplar.timestamp or 0) * 1e9), *ids, labels)
