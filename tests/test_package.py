@@ -32,7 +32,9 @@ def test_only_the_sdk_needs_are_required(wheel):
         headers = email.parser.Parser().parsestr(archive.read(name).decode())
     required = [line for line in headers.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert RUNTIME == {line.split(">")[0].strip() for line in required}
-    assert {"ops", "demo", "fastapi", "httpx", "sqlalchemy", "redis"} == set(headers.get_all("Provides-Extra", []))
+    assert {"ops", "demo", "fastapi", "httpx", "sqlalchemy", "redis", "grpc"} == set(
+        headers.get_all("Provides-Extra", [])
+    )
     assert "Apache-2.0" == headers["License-Expression"]
 
 

@@ -2,24 +2,26 @@
 
 import os
 import time
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
 
 from shopscope import _selfmetrics
-from shopscope._dependencies import dependency_of
+from shopscope._dependencies import Dependency, dependency_of
+from shopscope._exporters import queue_of, reader_of
 from shopscope._instruments import Instruments
 from shopscope._logs import LogPipeline
-from shopscope._otlp_metrics import MetricsEncoder
+from shopscope._metering import Metering
+from shopscope._provider import TracerProvider
 from shopscope._resource import Resource
+from shopscope._scrape import ScrapePage
 from shopscope._selfmetrics import log_once
-from shopscope._settings import Settings
+from shopscope._settings import Settings, announce
 from shopscope._span import Span
-from shopscope._tracer import Tracer, TracerProvider, frame_spans
-from shopscope._transport import Transport
+from shopscope._tracer import Tracer, frame_spans
 from shopscope._version import __version__
-from shopscope._worker import MetricReader, Record, RecordQueue
+from shopscope._worker import Record
 
 _CLIENT, _PRODUCER = trace.SpanKind.CLIENT.value, trace.SpanKind.PRODUCER.value
 _UNSET_OR_OK = (trace.StatusCode.UNSET.value, trace.StatusCode.OK.value)
@@ -30,16 +32,19 @@ class Pipeline:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.resource = Resource(settings.service, settings.resource)
+        self.resource = Resource(settings.service, settings.resource, settings.detectors)
         self.instruments = Instruments(settings.shop.of_service(settings.service))
-        self.spans = RecordQueue("traces", _transport(settings, "traces"), settings.span_limits, self._frame)
-        self.log_records = RecordQueue("logs", _transport(settings, "logs"), settings.log_limits, self._frame)
-        encoder = MetricsEncoder(self.instruments.registry, time.time())
-        self.metrics = MetricReader(
-            _transport(settings, "metrics"),
-            settings.metric_interval_seconds,
-            lambda: encoder.collect(self.resource.encoded),
+        self.spans = queue_of("traces", settings.endpoints["traces"], settings.span_limits, self._frame)
+        self.log_records = queue_of("logs", settings.endpoints["logs"], settings.log_limits, self._frame)
+        self.metering = Metering(
+            self.instruments, self.resource, (self.spans, self.log_records), freezes_gc=settings.freezes_gc
         )
+        self.metrics = reader_of(
+            settings.endpoints["metrics"],
+            settings.metric_interval_seconds,
+            self.metering.push,
+        )
+        self.scrape_page = None if settings.scrape is None else ScrapePage(settings.scrape, self.metering.exposition)
         #: What holds series of the instruments, and is emptied where those begin anew.
         self.caches: list[MutableMapping[Any, Any]] = []
         self.workers = (self.spans, self.log_records, self.metrics)
@@ -50,19 +55,34 @@ class Pipeline:
         """Become the process's telemetry."""
         global _active  # noqa: PLW0603 (the one owner of the running pipeline; see `active`)
         _active = self
+        settings = self.settings
+        _provider.begin(
+            self.resource.attributes, settings.sampler, settings.id_generator, settings.span_size
+        )
         self.logs.install()
+        announce(self.settings)
+        self.metering.start()
         self.metrics.start()
+        if self.scrape_page is not None:
+            self.scrape_page.start()
 
     def finish(self, span: Span) -> None:
         """Queue an ended span and observe the dependency that it called."""
-        if span.kind in {_CLIENT, _PRODUCER}:
-            self._observe_dependency(span)
+        self.observe(span)
         self.spans.add(Record(span.scope, span.encode()))
+
+    def observe(self, span: Span) -> None:
+        """Observe the dependency that an ended span called."""
+        if span.kind_number in {_CLIENT, _PRODUCER}:
+            self._observe_dependency(span)
 
     def _observe_dependency(self, span: Span) -> None:
         dependency = span.dependency or dependency_of(span.attributes, self.settings.peers)
+        if watch_call is not None:
+            watch_call(self, span, dependency)
         outcome = span.outcome or ("ok" if span.status_code in _UNSET_OR_OK else "error")
-        exemplar = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+        is_sampled = span.is_sampled
+        exemplar = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if is_sampled else None
         seconds = (span.end_unix_nano - span.start_unix_nano) / 1e9
         self.instruments.dependency(span.journey, dependency, outcome).observe(seconds, exemplar)
 
@@ -75,12 +95,16 @@ class Pipeline:
         """Send what is left, all signals at once, until the deadline; then stop."""
         global _active  # noqa: PLW0603 (see `start`)
         deadline = time.monotonic() + timeout_seconds
+        _provider.shutdown_processors(timeout_seconds)
         # Spans and logs first, so that the last push of metrics counts what became of them.
         self.spans.request_stop(deadline)
         self.log_records.request_stop(deadline)
         self.spans.shutdown(deadline)
         self.log_records.shutdown(deadline)
         self.metrics.shutdown(deadline)
+        if self.scrape_page is not None:
+            self.scrape_page.stop()
+        self.metering.stop()
         self.logs.stop_sending()
         self.instruments.unregister()
         if _active is self:
@@ -89,18 +113,24 @@ class Pipeline:
     def after_fork_in_child(self) -> None:
         """The child is a process of its own: new identity, empty queues, own threads."""
         self.resource.renew()
+        _provider.describe(self.resource.attributes)
         self.instruments.after_fork_in_child()
+        self.metering.after_fork_in_child()
         for cache in self.caches:
             cache.clear()
         for worker in self.workers:
             worker.after_fork_in_child()
         self.metrics.start()
+        if self.scrape_page is not None:
+            self.scrape_page.after_fork_in_child()
 
     def _frame(self, records: Sequence[Record]) -> bytes:
         return frame_spans(self.resource.encoded, records)
 
 
 _active: Pipeline | None = None
+#: Sees every call that ends, as soon as the service uses a protection; see `shopscope._guards`.
+watch_call: Callable[[Pipeline, Span | None, Dependency], None] | None = None
 
 
 def active() -> Pipeline | None:
@@ -113,14 +143,24 @@ def _finish(span: Span) -> None:
         _active.finish(span)
 
 
+def _observe(span: Span) -> None:
+    if _active is not None:
+        _active.observe(span)
+
+
+def _flush(timeout_seconds: float) -> bool:
+    return _active is None or _active.flush(timeout_seconds)
+
+
 def _after_fork_in_child() -> None:
+    _provider.after_fork_in_child()
     _selfmetrics.after_fork_in_child()
     if _active is not None:
         _active.after_fork_in_child()
 
 
 # The API accepts one provider for the life of the process, so that it outlives any pipeline.
-_provider = TracerProvider(_finish)
+_provider = TracerProvider(_finish, _observe, _flush)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
@@ -138,8 +178,3 @@ def install_provider() -> None:
         "OpenTelemetry has a tracer provider already (%s); shopscope sends its own spans alone",
         type(present).__qualname__,
     )
-
-
-def _transport(settings: Settings, signal: str) -> Transport:
-    endpoint = settings.endpoints[signal]
-    return Transport(endpoint.url, endpoint.headers, endpoint.timeout_seconds, gzip=endpoint.is_gzip)

@@ -4,7 +4,7 @@ Source: https://www.w3.org/TR/trace-context/ and https://www.w3.org/TR/baggage/
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,10 +12,13 @@ from opentelemetry import trace
 from opentelemetry.baggage import get_all
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from shopscope._span import JOURNEY_KEY, SAMPLED, Span
+from shopscope._extras import KNOWN_FLAGS
+from shopscope._propagators import Headers
+from shopscope._span import JOURNEY_KEY, Span
 
 _TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 # Dictionaries, because the API takes nothing else for baggage; nobody changes them: the API copies before it does.
@@ -24,9 +27,30 @@ _NO_SPAN = trace.INVALID_SPAN
 _MAX_CACHED_BAGGAGE = 1024
 _MAX_CACHED_LENGTH = 256
 
+#: What ``OTEL_PROPAGATORS`` puts in the place of the W3C's two; chosen by ``init``.
+foreign: TextMapPropagator | None = None
 _parsed_baggage: dict[bytes, dict[str, object]] = {}
+_W3C_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
+_LISTS = frozenset({"tracestate", "baggage"})
+_getter = Headers()
 _trace_context = TraceContextTextMapPropagator()
 _w3c_baggage = W3CBaggagePropagator()
+
+
+def as_w3c(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Headers as if the caller spoke W3C trace context and baggage, whatever ``foreign`` reads in them."""
+    carrier: dict[str, list[str]] = {}
+    for raw_name, value in headers:
+        carrier.setdefault(raw_name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    # Of these alone, several headers are one list.
+    for name in _LISTS & carrier.keys():
+        carrier[name] = [",".join(carrier[name])]
+    context = Context() if foreign is None else foreign.extract(carrier, Context(), _getter)
+    said: dict[str, str] = {}
+    _trace_context.inject(said, context)
+    _w3c_baggage.inject(said, context)
+    kept = [header for header in headers if header[0].lower() not in _W3C_HEADERS]
+    return kept + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in said.items()]
 
 
 def parent_of(traceparent: bytes, tracestate: Iterable[bytes]) -> trace.Span:
@@ -59,6 +83,10 @@ def baggage_of(header: bytes) -> dict[str, object]:
 
 def outgoing_headers(span: trace.Span, context: Context | None = None) -> dict[str, str]:
     """Headers that carry ``span`` and the baggage of ``context`` (the current one) to the next service."""
+    if foreign is not None:
+        carrier: dict[str, str] = {}
+        foreign.inject(carrier, trace.set_span_in_context(span, context))
+        return carrier
     state: TraceState | None
     if isinstance(span, Span):
         headers = {"traceparent": f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.flags:02x}"}
@@ -67,7 +95,7 @@ def outgoing_headers(span: trace.Span, context: Context | None = None) -> dict[s
         identity = span.get_span_context()
         if not identity.is_valid:
             return _baggage_header(context)
-        flags = identity.trace_flags & SAMPLED
+        flags = identity.trace_flags & KNOWN_FLAGS
         headers = {"traceparent": f"00-{identity.trace_id:032x}-{identity.span_id:016x}-{flags:02x}"}
         state = identity.trace_state
     if state:

@@ -17,22 +17,26 @@ import structlog
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.baggage import set_baggage
+from prometheus_client import CollectorRegistry
 
 from shopscope._apps import instrument_app
 from shopscope._asgi import Application, Middleware
 from shopscope._clients import instrument_clients
+from shopscope._exposition import asgi_app
 from shopscope._pipeline import Pipeline, active, install_provider
+from shopscope._propagators import install as install_propagators
 from shopscope._selfmetrics import internal_error, log_once, never_raises
 from shopscope._settings import Settings, read_settings
 from shopscope._span import JOURNEY_KEY, Span
 from shopscope._tracer import SPAN_KEY
+from shopscope._wsgi import Application as WsgiApplication
+from shopscope._wsgi import Middleware as WsgiMiddleware
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _lock = threading.RLock()
 _scope: "Scope | None" = None
-_instrumented = "_shopscope_scope"
 
 
 def _after_fork_in_child() -> None:
@@ -51,6 +55,7 @@ class Scope:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pipeline = None if settings.is_disabled else Pipeline(settings)
+        self._apps: list[Any] = []
 
     @property
     def service(self) -> str:
@@ -58,7 +63,7 @@ class Scope:
         return self._settings.service
 
     def asgi(self, app: Application) -> Application:
-        """Wrap an ASGI application that is neither FastAPI nor Starlette.
+        """Wrap an ASGI application that ``init`` does not know by itself.
 
         Args:
             app: the application.
@@ -67,6 +72,37 @@ class Scope:
             The application to serve instead.
         """
         return app if self._pipeline is None else Middleware(app, self._pipeline, self._shutdown_async)
+
+    def wsgi(self, app: WsgiApplication) -> WsgiApplication:
+        """Wrap a WSGI application that ``init`` does not know by itself.
+
+        Args:
+            app: the application.
+
+        Returns:
+            The application to serve instead. Its requests have a route if it sets ``environ["shopscope.route"]``.
+        """
+        return app if self._pipeline is None else WsgiMiddleware(app, self._pipeline)
+
+    def metrics_app(self) -> Application:
+        """An ASGI application that shows all metrics to Prometheus, to be mounted where the service likes.
+
+        Text, or OpenMetrics with exemplars if the request accepts it. Each sample carries ``service_name`` and
+        ``service_instance_id``: of several workers behind one port a scrape reaches any one.
+
+        Returns:
+            The application; its page is empty where telemetry is off.
+        """
+        return asgi_app(None if self._pipeline is None else self._pipeline.metering.exposition)
+
+    def add_registry(self, registry: CollectorRegistry) -> None:
+        """Send and show the metrics of one more ``prometheus_client`` registry; the default one is there already.
+
+        Args:
+            registry: its metrics must not have names that another one has.
+        """
+        if self._pipeline is not None:
+            self._pipeline.metering.add_registry(registry)
 
     def flush(self, timeout_seconds: float = 5.0) -> bool:
         """Send what is queued.
@@ -102,26 +138,28 @@ class Scope:
         await asyncio.to_thread(self.shutdown)
 
     def _start(self, app: Any) -> None:
+        # Also where the SDK is disabled: the specification keeps them.
+        install_propagators(self._settings.propagators)
         pipeline = self._pipeline
         if pipeline is not None:
             pipeline.start()
             install_provider()
-            instrument_clients()
+            instrument_clients(self._settings.disabled_instrumentations)
             self.instrument(app)
 
     def instrument(self, app: Any) -> None:
         """Instrument an application that was made after ``init``.
 
         Args:
-            app: a FastAPI or Starlette application, or None for a worker.
+            app: a FastAPI, Starlette, Litestar, Flask, Django or Celery application, or None for a script.
 
         Raises:
             ConfigError: any other kind of application.
         """
-        if app is None or self._pipeline is None or getattr(app, _instrumented, None) is self:
+        if app is None or self._pipeline is None or any(app is known for known in self._apps):
             return
         instrument_app(app, self._pipeline, self._shutdown_async)
-        setattr(app, _instrumented, self)
+        self._apps.append(app)
 
 
 def init(
@@ -132,6 +170,8 @@ def init(
     version: str | None = None,
     environment: str | None = None,
     config: str | Path | None = None,
+    metrics_path: str | None = None,
+    freeze_gc: bool | None = None,
 ) -> Scope:
     """Observe this service: traces, JSON logs and SLO metrics, by one line.
 
@@ -141,11 +181,16 @@ def init(
 
     Args:
         service_name: ``service.name``; by default ``OTEL_SERVICE_NAME``.
-        app: the FastAPI or Starlette application; omitted in workers.
+        app: the FastAPI, Starlette, Litestar, Flask, Django or Celery application; omitted in scripts. Any other goes
+            through ``scope.asgi`` or ``scope.wsgi``.
         endpoint: base address of the OTLP/HTTP receiver; by default ``http://localhost:4318``.
         version: ``service.version``.
         environment: ``deployment.environment.name``.
         config: path of ``shopscope.toml``; by default ``SHOPSCOPE_CONFIG`` or the nearest one upward.
+        metrics_path: where the application also serves all metrics to Prometheus, such as ``/metrics``; by default
+            ``SHOPSCOPE_METRICS_PATH`` or nowhere.
+        freeze_gc: keep what exists when the service has started out of garbage collection (``gc.freeze``), which
+            shortens the pauses under load; by default ``SHOPSCOPE_GC_FREEZE`` or not.
 
     Returns:
         The scope; keep it to ``flush`` or ``shutdown``.
@@ -157,7 +202,14 @@ def init(
     with _lock:
         if _scope is None:
             settings = read_settings(
-                service_name, os.environ, endpoint=endpoint, version=version, environment=environment, config=config
+                service_name,
+                os.environ,
+                endpoint=endpoint,
+                version=version,
+                environment=environment,
+                config=config,
+                metrics_path=metrics_path,
+                freeze_gc=freeze_gc,
             )
             scope = Scope(settings)
             try:

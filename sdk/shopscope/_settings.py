@@ -4,33 +4,61 @@ Every fault is collected, so that a service with three wrong settings fails once
 Variables: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
-import re
+import dataclasses
+import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
+from shopscope._detectors import DETECTORS
+from shopscope._endpoints import SIGNALS, Endpoint, read_endpoint
+from shopscope._environment import Environment
 from shopscope._errors import ConfigError
+from shopscope._http_options import HttpOptions, read_http_options
+from shopscope._limits import SpanLimits
+from shopscope._propagators import PROPAGATORS, W3C
+from shopscope._sampling import PARENT_BASED_ALWAYS_ON, Sampler, sampler_of
+from shopscope._scrape import ScrapeAddress
+from shopscope._selfmetrics import log_once, logger
 from shopscope._worker import QueueLimits
-from shopscope.config import Shop, find_shop_file, load_shop, parse_duration
+from shopscope.config import Shop, find_shop_file, load_shop
 
-SIGNALS = ("traces", "metrics", "logs")
-DEFAULT_ENDPOINT = "http://localhost:4318"
 _LEVELS = ("debug", "info", "warning", "error", "critical")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_BOOLEANS = {"true": True, "false": False}
+_SDK_LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+    "fatal": logging.CRITICAL,
+    "none": logging.CRITICAL + 1,
+}
+_DEFAULT_COUNT = 128
+_LAST_PORT = 65535
+
+#: Variables of the specification that shopscope does not follow, and why; one that is set is warned of at start.
+NOT_HONOURED: Mapping[str, str] = {
+    "OTEL_CONFIG_FILE": "there is one file, shopscope.toml; all else is set by variables",
+    "OTEL_EXPERIMENTAL_CONFIG_FILE": "there is one file, shopscope.toml; all else is set by variables",
+    "OTEL_ENTITIES": "in development; use OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_EXPORTER_ZIPKIN_ENDPOINT": "there is no Zipkin exporter; Zipkin receives OTLP",
+    "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "there is no Zipkin exporter; Zipkin receives OTLP",
+    "OTEL_EXPORTER_ZIPKIN_PROTOCOL": "there is no Zipkin exporter; Zipkin receives OTLP",
+    "OTEL_EXPORTER_OTLP_SPAN_INSECURE": "an obsolete name; use OTEL_EXPORTER_OTLP_TRACES_INSECURE",
+    "OTEL_EXPORTER_OTLP_METRIC_INSECURE": "an obsolete name; use OTEL_EXPORTER_OTLP_METRICS_INSECURE",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where one signal goes."""
+class LogLimits:
+    """How many attributes a log record may have, and characters a value of it; None means no limit."""
 
-    url: str
-    headers: Mapping[str, str]
-    timeout_seconds: float
-    is_gzip: bool
+    attributes: int = _DEFAULT_COUNT
+    value_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +68,7 @@ class Settings:
     service: str
     shop: Shop
     endpoints: Mapping[str, Endpoint]
+    #: Bounds of the queues of spans and of log records.
     span_limits: QueueLimits
     log_limits: QueueLimits
     metric_interval_seconds: float
@@ -47,8 +76,26 @@ class Settings:
     log_format: str
     log_level: str
     resource: Mapping[str, str] = field(default_factory=dict)
+    detectors: tuple[str, ...] = tuple(DETECTORS)
     peers: Mapping[str, str] = field(default_factory=dict)
     is_disabled: bool = False
+    propagators: tuple[str, ...] = W3C
+    sampler: Sampler = PARENT_BASED_ALWAYS_ON
+    #: None means random ids; else an object with the stock SDK's interface.
+    id_generator: Any = None
+    span_size: SpanLimits = field(default_factory=SpanLimits)
+    log_size: LogLimits = field(default_factory=LogLimits)
+    has_exemplars: bool = True
+    scrape: ScrapeAddress | None = None
+    http: HttpOptions = field(default_factory=HttpOptions)
+    disabled_instrumentations: frozenset[str] = frozenset()
+    #: Where our middleware serves all metrics; empty for nowhere.
+    metrics_path: str = ""
+    freezes_gc: bool = False
+    #: Level of the SDK's own messages; None leaves it to the service's logging.
+    sdk_log_level: int | None = None
+    #: Variables that are set and have no effect.
+    ignored: tuple[str, ...] = ()
 
 
 def read_settings(
@@ -59,46 +106,91 @@ def read_settings(
     version: str | None = None,
     environment: str | None = None,
     config: str | Path | None = None,
+    metrics_path: str | None = None,
+    freeze_gc: bool | None = None,
 ) -> Settings:
     """Settings from arguments, environment and file.
 
     Raises:
         ConfigError: lists every wrong setting of all three.
     """
-    env = _Environment(environ)
-    shop = _read_shop(env, config)
-    resource = env.pairs("OTEL_RESOURCE_ATTRIBUTES")
-    name = service or env.text("OTEL_SERVICE_NAME") or resource.get("service.name", "")
-    if not name.strip():
-        env.fault("service_name", "a name", name, "call shopscope.init('checkout') or set OTEL_SERVICE_NAME")
-    given = {"service.version": version, "deployment.environment.name": environment}
-    resource |= {key: value for key, value in given.items() if value}
-    if shop.namespace:
-        resource.setdefault("service.namespace", shop.namespace)
-    settings = Settings(
-        service=name,
-        shop=shop,
-        endpoints={signal: _read_endpoint(env, signal, endpoint) for signal in SIGNALS},
-        span_limits=_read_limits(env, "OTEL_BSP"),
-        log_limits=_read_limits(env, "OTEL_BLRP"),
-        metric_interval_seconds=env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 10_000),
-        shutdown_seconds=env.duration("SHOPSCOPE_SHUTDOWN_TIMEOUT", "5s"),
-        log_format=env.choice("SHOPSCOPE_LOG_FORMAT", ("json", "console"), _default_log_format()),
-        log_level=env.choice("SHOPSCOPE_LOG_LEVEL", _LEVELS, "info"),
-        resource=resource,
-        peers=env.pairs("SHOPSCOPE_PEERS"),
-        is_disabled=env.choice("OTEL_SDK_DISABLED", tuple(_BOOLEANS), "false") == "true",
+    env = Environment(environ)
+    settings = _read(
+        env, service, endpoint, {"service.version": version, "deployment.environment.name": environment}, config
+    )
+    settings = dataclasses.replace(
+        settings,
+        metrics_path=_read_metrics_path(env, metrics_path),
+        freezes_gc=env.flag("SHOPSCOPE_GC_FREEZE") if freeze_gc is None else freeze_gc,
     )
     if env.problems:
         raise ConfigError(env.problems)
     return settings
 
 
+def _read(
+    env: Environment,
+    service: str | None,
+    endpoint: str | None,
+    given: Mapping[str, str | None],
+    config: str | Path | None,
+) -> Settings:
+    shop = _read_shop(env, config)
+    resource = env.pairs("OTEL_RESOURCE_ATTRIBUTES")
+    named = env.text("OTEL_SERVICE_NAME")
+    name = service or named or resource.get("service.name", "")
+    if not name.strip():
+        env.fault("service_name", "a name", name, "call shopscope.init('checkout') or set OTEL_SERVICE_NAME")
+    resource |= {key: value for key, value in given.items() if value}
+    if shop.namespace:
+        resource.setdefault("service.namespace", shop.namespace)
+    endpoints = {signal: read_endpoint(env, signal, endpoint) for signal in SIGNALS}
+    endpoints["metrics"] = _bounded(env, endpoints["metrics"])
+    _check_metrics(env)
+    level = env.choice("OTEL_LOG_LEVEL", _SDK_LEVELS, "")
+    disabled = env.words("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS")
+    return Settings(
+        service=name,
+        shop=shop,
+        endpoints=endpoints,
+        span_limits=_read_queue(env, "OTEL_BSP"),
+        log_limits=_read_queue(env, "OTEL_BLRP"),
+        metric_interval_seconds=env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 10_000),
+        shutdown_seconds=env.duration("SHOPSCOPE_SHUTDOWN_TIMEOUT", "5s"),
+        log_format=env.choice("SHOPSCOPE_LOG_FORMAT", ("json", "console"), _default_log_format()),
+        log_level=env.choice("SHOPSCOPE_LOG_LEVEL", _LEVELS, "info"),
+        resource=resource,
+        detectors=_read_detectors(env),
+        peers=env.pairs("SHOPSCOPE_PEERS"),
+        is_disabled=env.flag("OTEL_SDK_DISABLED"),
+        propagators=env.choices("OTEL_PROPAGATORS", tuple(PROPAGATORS), W3C),
+        sampler=_read_sampler(env),
+        span_size=SpanLimits.from_environ(env.limit),
+        log_size=_read_log_limits(env),
+        has_exemplars=env.choice("OTEL_METRICS_EXEMPLAR_FILTER", ("trace_based", "always_off"), "trace_based")
+        == "trace_based",
+        scrape=_read_scrape(env, endpoints["metrics"]),
+        http=read_http_options(env),
+        disabled_instrumentations=frozenset(disabled),
+        sdk_log_level=_SDK_LEVELS.get(level),
+        ignored=tuple(variable for variable in NOT_HONOURED if env.environ.get(variable, "").strip()),
+    )
+
+
+def announce(settings: Settings) -> None:
+    """Set the level of the SDK's own messages, and say which variables have no effect."""
+    if settings.sdk_log_level is not None:
+        logger.setLevel(settings.sdk_log_level)
+    for name in settings.ignored:
+        log_once(f"variable {name}", "shopscope does not follow %s: %s", name, NOT_HONOURED[name])
+
+
 def _default_log_format() -> str:
     return "console" if sys.stdout is not None and sys.stdout.isatty() else "json"
 
 
-def _read_shop(env: "_Environment", config: str | Path | None) -> Shop:
+def _read_shop(env: Environment, config: str | Path | None) -> Shop:
+    env.text("SHOPSCOPE_CONFIG")
     try:
         path = Path(config) if config is not None else find_shop_file(env.environ)
         return load_shop(path) if path is not None else Shop()
@@ -107,116 +199,70 @@ def _read_shop(env: "_Environment", config: str | Path | None) -> Shop:
         return Shop()
 
 
-def _read_endpoint(env: "_Environment", signal: str, argument: str | None) -> Endpoint:
-    suffix = f"_{signal.upper()}"
-
-    def first(setting: str) -> str:
-        own = f"OTEL_EXPORTER_OTLP{suffix}_{setting}"
-        return own if env.text(own) else f"OTEL_EXPORTER_OTLP_{setting}"
-
-    own_url = f"OTEL_EXPORTER_OTLP{suffix}_ENDPOINT"
-    if argument is None and env.text(own_url):
-        # The specification: a signal's own endpoint is used as it is, the common one gets /v1/<signal>.
-        url = env.url(own_url, env.text(own_url))
-    else:
-        common = "OTEL_EXPORTER_OTLP_ENDPOINT"
-        where = common if argument is None else "endpoint"
-        url = env.url(where, argument or env.text(common) or DEFAULT_ENDPOINT).rstrip("/") + f"/v1/{signal}"
-    return Endpoint(
-        url=url,
-        headers=env.headers(first("HEADERS")),
-        timeout_seconds=env.milliseconds(first("TIMEOUT"), 10_000),
-        is_gzip=env.choice(first("COMPRESSION"), ("gzip", "none"), "gzip") == "gzip",
-    )
-
-
-def _read_limits(env: "_Environment", prefix: str) -> QueueLimits:
+def _read_queue(env: Environment, prefix: str) -> QueueLimits:
     # The specification's own defaults (2,048 records) lose data in a restart of the collector of a few seconds.
     default = QueueLimits()
+    records = env.count(f"{prefix}_MAX_QUEUE_SIZE", default.max_records)
     return QueueLimits(
-        max_records=env.count(f"{prefix}_MAX_QUEUE_SIZE", default.max_records),
-        batch_records=env.count(f"{prefix}_MAX_EXPORT_BATCH_SIZE", default.batch_records),
+        max_records=records,
+        # A batch larger than the queue would never be full.
+        batch_records=env.count(
+            f"{prefix}_MAX_EXPORT_BATCH_SIZE", min(default.batch_records, records), largest=records
+        ),
         interval_seconds=env.milliseconds(f"{prefix}_SCHEDULE_DELAY", default.interval_seconds * 1000),
+        export_seconds=env.timeout(f"{prefix}_EXPORT_TIMEOUT", None),
     )
 
 
-class _Environment:
-    """Reads variables and collects every fault. An empty variable counts as unset, as the specification says."""
+def _read_sampler(env: Environment) -> Sampler:
+    name, argument = env.text("OTEL_TRACES_SAMPLER"), env.text("OTEL_TRACES_SAMPLER_ARG")
+    try:
+        return sampler_of(name, argument)
+    except ConfigError as error:
+        env.problems.extend(error.problems)
+        return PARENT_BASED_ALWAYS_ON
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.problems: list[str] = []
 
-    def fault(self, where: str, rule: str, value: object, fix: str) -> None:
-        problem = f"{where} must be {rule}: {value!r}; {fix}"
-        if problem not in self.problems:
-            self.problems.append(problem)
+def _read_log_limits(env: Environment) -> LogLimits:
+    count = env.limit("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", env.limit("OTEL_ATTRIBUTE_COUNT_LIMIT", _DEFAULT_COUNT))
+    length = env.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", None)
+    return LogLimits(
+        attributes=_DEFAULT_COUNT if count is None else count,
+        value_length=env.limit("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", length),
+    )
 
-    def text(self, name: str) -> str:
-        return self.environ.get(name, "").strip()
 
-    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
-        value = self.text(name).lower() or default
-        if value not in allowed:
-            self.fault(name, f"one of {', '.join(allowed)}", self.text(name), f"set it to {default!r} or unset it")
-            return default
-        return value
+def _read_detectors(env: Environment) -> tuple[str, ...]:
+    known = tuple(DETECTORS)
+    # "otel" is the stock SDK's name of OTEL_RESOURCE_ATTRIBUTES, which is always read.
+    found = env.choices("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", (*known, "*", "otel"), known)
+    return known if "*" in found else tuple(name for name in found if name in DETECTORS)
 
-    def url(self, name: str, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            is_right = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            is_right = False
-        if not is_right:
-            self.fault(name, "an http or https address", value, f"write for example {DEFAULT_ENDPOINT!r}")
-        return value
 
-    def count(self, name: str, default: int) -> int:
-        return int(self._number(name, default, int, "a whole number above zero"))
+def _read_metrics_path(env: Environment, argument: str | None) -> str:
+    path = env.text("SHOPSCOPE_METRICS_PATH") if argument is None else argument
+    if path and not (path.startswith("/") and path.isascii() and path.isprintable() and "?" not in path):
+        where = "SHOPSCOPE_METRICS_PATH" if argument is None else "metrics_path"
+        env.fault(where, "a path that begins with /", path, "write for example '/metrics'")
+    return path
 
-    def milliseconds(self, name: str, default: float) -> float:
-        return self._number(name, default, float, "milliseconds above zero") / 1000
 
-    def duration(self, name: str, default: str) -> float:
-        value = self.text(name) or default
-        try:
-            return parse_duration(value)
-        except ConfigError:
-            self.fault(name, "a number followed by ms, s, m, h or d", value, f"write for example {default!r}")
-            return parse_duration(default)
+def _read_scrape(env: Environment, endpoint: Endpoint) -> ScrapeAddress | None:
+    host = env.text("OTEL_EXPORTER_PROMETHEUS_HOST") or "localhost"
+    port = env.limit("OTEL_EXPORTER_PROMETHEUS_PORT", 9464) or 0
+    if port > _LAST_PORT:
+        env.fault("OTEL_EXPORTER_PROMETHEUS_PORT", f"at most {_LAST_PORT}", port, "lower it")
+    return ScrapeAddress(host, port) if "prometheus" in endpoint.exporters else None
 
-    def pairs(self, name: str) -> dict[str, str]:
-        """Comma-separated ``key=value`` pairs, percent-decoded, as W3C baggage writes them."""
-        found = {}
-        for item in filter(None, (part.strip() for part in self.text(name).split(","))):
-            key, separator, value = item.partition("=")
-            if not separator or not key.strip():
-                self.fault(name, "pairs of key=value with commas between them", item, "correct the pair")
-                continue
-            found[unquote(key.strip())] = unquote(value.strip())
-        return found
 
-    def headers(self, name: str) -> dict[str, str]:
-        """Pairs that HTTP can carry as headers."""
-        found = self.pairs(name)
-        for key, value in found.items():
-            # The value is not shown: it is most often a token.
-            if not _HEADER_NAME.fullmatch(key):
-                self.fault(name, "header names of letters, digits and -", key, "correct the name")
-            elif not _HEADER_VALUE.fullmatch(value):
-                self.fault(name, "header values of visible ASCII", f"the value of {key}", "correct the value")
-        return found
+def _bounded(env: Environment, endpoint: Endpoint) -> Endpoint:
+    """A push of metrics is one attempt, so that the shorter of the two timeouts is both."""
+    most = env.timeout("OTEL_METRIC_EXPORT_TIMEOUT", 30_000) or 0.0
+    return dataclasses.replace(endpoint, timeout_seconds=min(endpoint.timeout_seconds, most))
 
-    def _number(self, name: str, default: float, convert: Callable[[str], float], rule: str) -> float:
-        value = self.text(name)
-        if not value:
-            return default
-        try:
-            number = convert(value)
-        except ValueError:
-            number = 0
-        if not 0 < number < float("inf"):
-            self.fault(name, rule, value, f"write for example {default:g}")
-            return default
-        return number
+
+def _check_metrics(env: Environment) -> None:
+    """What we send is cumulative, in buckets with bounds; a wish for anything else is refused, not overheard."""
+    env.choice("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", ("cumulative",), "cumulative")
+    only = "explicit_bucket_histogram"
+    env.choice("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", (only,), only)

@@ -4,21 +4,29 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
 import email.utils
+import encodings.idna  # noqa: F401 (a fork amid the export thread's first look-up would leave it half imported)
 import http.client
-import ssl
 import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 from urllib.parse import urlsplit
 
+import orjson
+
+from shopscope._endpoints import Tls
+from shopscope._otlp_json import to_json
+from shopscope._protobuf import field
+from shopscope._version import __version__
+
+USER_AGENT = f"shopscope-otlp/{__version__}"
 _RETRYABLE = frozenset({429, 502, 503, 504})
 _GZIP = 16 + zlib.MAX_WBITS
 _MAX_REPLY_BYTES = 65536
 # A wrong header must not silence a service for days.
-_LONGEST_PAUSE_SECONDS = 300.0
-_FIRST_FIELD_BYTES, _FIRST_FIELD_NUMBER = 0x0A, 0x08
+LONGEST_PAUSE_SECONDS = 300.0
 
 
 class Outcome(Enum):
@@ -39,37 +47,66 @@ class Reply:
     rejected: int = 0
 
 
-class Transport:
-    """Posts OTLP protobuf to one address; used by one thread at a time."""
+class Exporter(Protocol):
+    """What sends the requests of one signal; used by one thread at a time."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], timeout_seconds: float, *, gzip: bool = True) -> None:
+    url: str
+
+    def post(self, body: bytes) -> Reply:
+        """Send one ``Export*ServiceRequest``; every failure becomes a reply."""
+
+    def close(self) -> None:
+        """Close the connection; the next request opens a new one."""
+
+    def forget(self) -> None:
+        """Drop the connection without closing it: after a fork it belongs to the parent."""
+
+
+class Transport:
+    """Posts OTLP protobuf, or JSON if ``json_of`` names the signal, to one address."""
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        timeout_seconds: float,
+        *,
+        gzip: bool = True,
+        tls: Tls | None = None,
+        json_of: str = "",
+    ) -> None:
         parts = urlsplit(url)
         self.url = url
         self._host = parts.hostname or ""
         self._port = parts.port
         self._is_tls = parts.scheme == "https"
-        self._path = parts.path + (f"?{parts.query}" if parts.query else "")
+        self._tls = tls or Tls()
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._timeout_seconds = timeout_seconds
         self._gzip = gzip
-        self._headers = {"Content-Type": "application/x-protobuf", "User-Agent": "shopscope-otlp", **headers}
+        self._json_of = json_of
+        kind = "application/json" if json_of else "application/x-protobuf"
+        self._headers = {"Content-Type": kind, "User-Agent": USER_AGENT, **headers}
         if gzip:
             self._headers["Content-Encoding"] = "gzip"
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, body: bytes) -> Reply:
         """Send one export request; every failure becomes a reply."""
+        if self._json_of:
+            body = to_json(self._json_of, body)
         payload = _gzip(body) if self._gzip else body
         reused = self._connection is not None
         try:
             return self._post(payload)
-        except (OSError, http.client.HTTPException) as error:
+        except Exception as error:  # noqa: BLE001 (the promise of this method)
             self.close()
             # An idle connection may have been closed by the other side; that says nothing about the endpoint.
             if not reused or isinstance(error, TimeoutError):
                 return Reply(Outcome.RETRY, f"{type(error).__name__}: {error}")
         try:
             return self._post(payload)
-        except (OSError, http.client.HTTPException) as error:
+        except Exception as error:  # noqa: BLE001 (the promise of this method)
             self.close()
             return Reply(Outcome.RETRY, f"{type(error).__name__}: {error}")
 
@@ -91,19 +128,19 @@ class Transport:
         if response.will_close or not response.isclosed():
             self.close()
         if 200 <= response.status < 300:  # noqa: PLR2004 (success, RFC 9110)
-            return Reply(Outcome.ACCEPTED, rejected=_rejected(answer))
+            return Reply(Outcome.ACCEPTED, rejected=(_rejected_in_json if self._json_of else rejected_in)(answer))
         reason = f"HTTP {response.status} {response.reason}"
         if response.status in _RETRYABLE:
             return Reply(Outcome.RETRY, reason, _retry_after_seconds(response.headers.get("Retry-After")))
         return Reply(Outcome.REFUSED, reason)
 
     def _connect(self) -> http.client.HTTPConnection:
+        timeout = self._timeout_seconds
         if self._is_tls:
-            self._connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=self._timeout_seconds, context=ssl.create_default_context()
-            )
+            context = self._tls.context()
+            self._connection = http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=context)
         else:
-            self._connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
+            self._connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
         return self._connection
 
 
@@ -120,41 +157,30 @@ def _retry_after_seconds(header: str | None) -> float | None:
         seconds = float(header) if header.strip().isdigit() else _seconds_until(header)
     except (ValueError, OverflowError):
         return None
-    return min(max(0.0, seconds), _LONGEST_PAUSE_SECONDS)
+    return min(max(0.0, seconds), LONGEST_PAUSE_SECONDS)
 
 
 def _seconds_until(date: str) -> float:
     return email.utils.parsedate_to_datetime(date).timestamp() - time.time()
 
 
-def _rejected(answer: bytes) -> int:
+def rejected_in(answer: bytes) -> int:
     """Count of rejected records in an ``Export*ServiceResponse``; what cannot be read counts as none.
 
     ``partial_success`` is field 1, and in it the count is field 1, for all three signals.
     """
     try:
-        partial = _first_field(answer)
-        return partial if isinstance(partial, int) else int(_first_field(partial) or 0) if partial else 0
-    except (IndexError, ValueError):
+        partial = field(answer, 1)
+        count = field(partial, 1) if isinstance(partial, bytes) else 0
+    except ValueError:
         return 0
+    return count if isinstance(count, int) else 0
 
 
-def _first_field(data: bytes) -> bytes | int | None:
-    """Value of field 1 if the message starts with it, as encoders write it."""
-    if not data:
-        return None
-    number, position = _read_varint(data, 1)
-    if data[0] == _FIRST_FIELD_BYTES:
-        return data[position : position + number]
-    return number if data[0] == _FIRST_FIELD_NUMBER else None
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = data[position]
-        number |= (byte & 127) << shift
-        position += 1
-        shift += 7
-        if byte < 128:  # noqa: PLR2004 (last group of seven bits)
-            return number, position
+def _rejected_in_json(answer: bytes) -> int:
+    """The same of a JSON answer, where the count is a number or, being 64 bits wide, a string."""
+    try:
+        partial = orjson.loads(answer)["partialSuccess"]
+        return max(0, *(int(count) for name, count in partial.items() if name.startswith("rejected")), 0)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return 0

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shopscope._selfmetrics import EXPORT_SECONDS, SENT, dropped, internal_error, logger
-from shopscope._transport import Outcome, Transport
+from shopscope._selfmetrics import EXPORT_SECONDS, SENT, SENT_BYTES, dropped, internal_error, logger
+from shopscope._transport import Exporter, Outcome
 
 _FIRST_BACKOFF_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 30.0
@@ -25,21 +25,35 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """Bounds of a signal's queue: records, bytes, records a request, and seconds between requests."""
+    """Bounds of a signal's queue: records, bytes, records a request, and seconds between requests.
+
+    ``export_seconds`` bounds the attempts for one request; None tries until the endpoint takes it.
+    """
 
     max_records: int = 16384
     max_bytes: int = 16 * 1024 * 1024
     batch_records: int = 512
     interval_seconds: float = 5.0
+    export_seconds: float | None = None
+
+
+class QueueFigures(NamedTuple):
+    """How full a queue is, what it may hold, and the records that it ever held."""
+
+    records: int
+    bytes: int
+    max_records: int
+    queued: int
 
 
 class Worker(ABC):
     """A daemon thread that exports one signal, with retries, until it is told to stop."""
 
-    def __init__(self, signal: str, transport: Transport, interval_seconds: float) -> None:
+    def __init__(self, signal: str, transport: Exporter, interval_seconds: float) -> None:
         self.signal = signal
         self._transport = transport
         self._interval_seconds = interval_seconds
+        self._export_seconds = float("inf")
         self._is_down = False
         self._reset_thread()
 
@@ -103,7 +117,9 @@ class Worker(ABC):
     def _deliver(self, body: bytes, count: int, *, keep_trying: bool) -> None:
         """Post until accepted, refused, or out of time; counts what is lost."""
         backoff = _FIRST_BACKOFF_SECONDS
+        give_up = time.monotonic() + self._export_seconds
         while True:
+            SENT_BYTES.labels(self.signal).inc(len(body))
             started = time.perf_counter()
             reply = self._transport.post(body)
             EXPORT_SECONDS.labels(self.signal).observe(time.perf_counter() - started)
@@ -112,6 +128,9 @@ class Worker(ABC):
                 return
             self._note_outage(reply.reason)
             delay = reply.retry_after_seconds or backoff * random.uniform(0.8, 1.2)  # noqa: S311 (jitter)
+            if time.monotonic() + delay > give_up:
+                dropped(self.signal, "timeout", count, reply.reason)
+                return
             if not keep_trying or not self._pause(delay):
                 if not self._is_abandoned:
                     dropped(self.signal, "shutdown" if self._stop.is_set() else "unreachable", count)
@@ -153,10 +172,11 @@ class RecordQueue(Worker):
     """Spans or log records, encoded, waiting for their request."""
 
     def __init__(
-        self, signal: str, transport: Transport, limits: QueueLimits, frame: Callable[[Sequence[Record]], bytes]
+        self, signal: str, transport: Exporter, limits: QueueLimits, frame: Callable[[Sequence[Record]], bytes]
     ) -> None:
         super().__init__(signal, transport, limits.interval_seconds)
         self._limits = limits
+        self._export_seconds = limits.export_seconds or float("inf")
         self._frame = frame
         self._reset_queue()
 
@@ -188,6 +208,11 @@ class RecordQueue(Worker):
             self._wake.set()
         if self._thread is None:
             self.start()
+
+    def figures(self) -> QueueFigures:
+        """What the self-telemetry shows."""
+        with self._lock:
+            return QueueFigures(len(self._records), self._bytes, self._limits.max_records, self._queued)
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until all that is queued now has been sent; false if it took longer."""
@@ -238,7 +263,7 @@ class RecordQueue(Worker):
 class MetricReader(Worker):
     """Collects and pushes metrics at an interval; they are cumulative, so a failed push is made good by the next."""
 
-    def __init__(self, transport: Transport, interval_seconds: float, collect: Callable[[], tuple[bytes, int]]) -> None:
+    def __init__(self, transport: Exporter, interval_seconds: float, collect: Callable[[], tuple[bytes, int]]) -> None:
         super().__init__("metrics", transport, interval_seconds)
         self._collect = collect
 

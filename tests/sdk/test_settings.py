@@ -5,7 +5,8 @@ import shutil
 import pytest
 
 from shopscope import ConfigError
-from shopscope._settings import DEFAULT_ENDPOINT, read_settings
+from shopscope._endpoints import DEFAULT_ENDPOINT
+from shopscope._settings import read_settings
 
 _SHOP = """
 [shop]
@@ -125,7 +126,7 @@ def test_numbers_of_the_batch_processors(read):
     )
     spans, logs = settings.span_limits, settings.log_limits
     assert (7, 3, 0.25) == (spans.max_records, spans.batch_records, spans.interval_seconds)
-    assert (9, 512, 5.0) == (logs.max_records, logs.batch_records, logs.interval_seconds)
+    assert (9, 9, 5.0) == (logs.max_records, logs.batch_records, logs.interval_seconds)
 
 
 def test_peers_and_levels(read):
@@ -141,8 +142,8 @@ def test_peers_and_levels(read):
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", "an http or https address"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://host:99999", "an http or https address"),
         ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "grpc://host", "an http or https address"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "milliseconds above zero"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "nan", "milliseconds above zero"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "milliseconds, or 0 for no limit"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "nan", "milliseconds, or 0 for no limit"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "0", "milliseconds above zero"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "inf", "milliseconds above zero"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "-1", "a whole number above zero"),

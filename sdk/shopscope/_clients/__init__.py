@@ -4,21 +4,45 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from shopscope._selfmetrics import internal_error
 
 _INTEGRATIONS = {
-    "httpx": "shopscope._clients._httpx",
-    "redis": "shopscope._clients._redis",
-    "sqlalchemy": "shopscope._clients._sqlalchemy",
+    "httpx": ("shopscope._clients._httpx",),
+    "redis": ("shopscope._clients._redis",),
+    "sqlalchemy": (
+        "shopscope._clients._sqlalchemy",
+        "shopscope._protection._sqlalchemy",
+        "shopscope._saturation._sqlalchemy",
+    ),
+    "asyncpg": ("shopscope._saturation._asyncpg",),
+    "celery.app.amqp": ("shopscope._celery",),
+    "django.core.handlers.asgi": ("shopscope._django",),
+    "django.core.handlers.wsgi": ("shopscope._django",),
+    "aiobreaker": ("shopscope._protection._aiobreaker",),
+    "circuitbreaker": ("shopscope._protection._circuitbreaker",),
+    "fastapi_limiter": ("shopscope._protection._fastapi_limiter",),
+    "purgatory": ("shopscope._protection._purgatory",),
+    "pybreaker": ("shopscope._protection._pybreaker",),
+    "slowapi": ("shopscope._protection._slowapi",),
+    "tenacity": ("shopscope._protection._tenacity",),  # and stamina, which is built on it
 }
 
 
-def instrument_clients() -> None:
-    """Instrument what is imported, and what will be; safe to call again."""
+_disabled: Collection[str] = ()
+
+
+def instrument_clients(disabled: Collection[str] = ()) -> None:
+    """Instrument what is imported, and what will be; safe to call again.
+
+    Args:
+        disabled: libraries to leave alone, as ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names them; ``*`` is all.
+    """
+    global _disabled  # noqa: PLW0603 (one import hook a process, which asks for the latest choice)
+    _disabled = disabled
     for library in _INTEGRATIONS:
         if library in sys.modules:
             _instrument(library)
@@ -27,10 +51,13 @@ def instrument_clients() -> None:
 
 
 def _instrument(library: str) -> None:
-    try:
-        importlib.import_module(_INTEGRATIONS[library]).instrument()
-    except Exception:  # noqa: BLE001 (a client library that we do not understand must keep working)
-        internal_error(f"instrumentation of {library}")
+    if "*" in _disabled or library.partition(".")[0] in _disabled:
+        return
+    for integration in _INTEGRATIONS[library]:
+        try:
+            importlib.import_module(integration).instrument()
+        except Exception:  # noqa: BLE001 (a client library that we do not understand must keep working)
+            internal_error(f"instrumentation of {library}")
 
 
 class _ImportHook(importlib.abc.MetaPathFinder):
