@@ -11,6 +11,9 @@ from shopscope._selfmetrics import log_once
 from shopscope._wire import safe_str
 
 _DEFAULT_COUNT = 128
+#: Types of values that are taken as they are.
+SCALARS = frozenset({str, bool, int, float})
+_TEXT = frozenset({str})
 _PLAIN = (bool, int, float, type(None))
 _MAX_NESTING = 16
 
@@ -95,6 +98,16 @@ def clean_all(attributes: Any, count: int, value_length: int | None) -> tuple[di
     """Attributes of an event or link within their limits, and how many were dropped."""
     if not attributes:
         return {}, 0
+    if (
+        type(attributes) is dict
+        and value_length is None
+        and len(attributes) <= count
+        and SCALARS.issuperset(map(type, attributes.values()))
+        and _TEXT.issuperset(map(type, attributes))
+        and "" not in attributes
+    ):
+        # As for almost all: a copy is all that is to do.
+        return attributes.copy(), 0
     if not isinstance(attributes, Mapping):
         log_once("attributes", "attributes must be a mapping: %s; they are left out", type(attributes).__qualname__)
         return {}, 0
@@ -105,10 +118,7 @@ def clean_all(attributes: Any, count: int, value_length: int | None) -> tuple[di
         if not text or (len(kept) >= count and text not in kept):
             dropped += 1
             continue
-        kept[text] = value if value_length is None and type(value) in _SCALARS else clean(value, value_length)
+        kept[text] = value if value_length is None and type(value) in SCALARS else clean(value, value_length)
     if dropped:
         log_once("attribute limit", "attributes beyond the limit, or without a key, are dropped and counted")
     return kept, dropped
-
-
-_SCALARS = frozenset({str, bool, int, float})

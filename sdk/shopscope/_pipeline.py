@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry import trace
 
-from shopscope import _selfmetrics
+from shopscope import _privacy, _selfmetrics
 from shopscope._dependencies import Dependency, dependency_of
 from shopscope._exporters import queue_of, reader_of
 from shopscope._instruments import Instruments
@@ -32,6 +32,8 @@ class Pipeline:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        # First: from here on things are encoded.
+        _privacy.configure(settings.redaction.keys, settings.redaction.patterns)
         self.resource = Resource(settings.service, settings.resource, settings.detectors)
         self.instruments = Instruments(settings.shop.of_service(settings.service))
         self.spans = queue_of("traces", settings.endpoints["traces"], settings.span_limits, self._frame)
@@ -48,7 +50,15 @@ class Pipeline:
         #: What holds series of the instruments, and is emptied where those begin anew.
         self.caches: list[MutableMapping[Any, Any]] = []
         self.workers = (self.spans, self.log_records, self.metrics)
-        self.logs = LogPipeline(settings.service, settings.log_format, settings.log_level, self.log_records.add)
+        self.logs = LogPipeline(
+            settings.service,
+            settings.log_format,
+            settings.log_level,
+            self.log_records.add,
+            repeats=settings.log_repeats,
+            max_attributes=settings.log_size.attributes,
+            max_characters=settings.log_size.value_length,
+        )
         self.tracer: Tracer = _provider.get_tracer("shopscope", __version__)
 
     def start(self) -> None:
@@ -56,9 +66,7 @@ class Pipeline:
         global _active  # noqa: PLW0603 (the one owner of the running pipeline; see `active`)
         _active = self
         settings = self.settings
-        _provider.begin(
-            self.resource.attributes, settings.sampler, settings.id_generator, settings.span_size
-        )
+        _provider.begin(self.resource.attributes, settings.sampler, settings.id_generator, settings.span_size)
         self.logs.install()
         announce(self.settings)
         self.metering.start()
@@ -68,7 +76,8 @@ class Pipeline:
 
     def finish(self, span: Span) -> None:
         """Queue an ended span and observe the dependency that it called."""
-        self.observe(span)
+        if span.kind_number in {_CLIENT, _PRODUCER}:
+            self._observe_dependency(span)
         self.spans.add(Record(span.scope, span.encode()))
 
     def observe(self, span: Span) -> None:
@@ -96,6 +105,7 @@ class Pipeline:
         global _active  # noqa: PLW0603 (see `start`)
         deadline = time.monotonic() + timeout_seconds
         _provider.shutdown_processors(timeout_seconds)
+        self.logs.repeats.flush()
         # Spans and logs first, so that the last push of metrics counts what became of them.
         self.spans.request_stop(deadline)
         self.log_records.request_stop(deadline)
@@ -115,6 +125,7 @@ class Pipeline:
         self.resource.renew()
         _provider.describe(self.resource.attributes)
         self.instruments.after_fork_in_child()
+        self.logs.repeats.reset()
         self.metering.after_fork_in_child()
         for cache in self.caches:
             cache.clear()

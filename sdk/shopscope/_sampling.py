@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from opentelemetry.trace import Link, SpanContext, SpanKind, TraceState, get_current_span
+from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceState, get_current_span
 
 from shopscope._errors import ConfigError
 
@@ -91,7 +91,7 @@ class ParentSampler(RatioSampler):
 
     def _decide(self, above: SpanContext, trace_id: int) -> Decision:
         if above.is_valid:
-            return Decision.RECORD_AND_SAMPLE if above.trace_flags.sampled else Decision.DROP
+            return Decision.RECORD_AND_SAMPLE if above.trace_flags & TraceFlags.SAMPLED else Decision.DROP
         return super()._decide(above, trace_id)
 
     def get_description(self) -> str:

@@ -9,23 +9,25 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import trace
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags, TraceState
 
 from shopscope import _wire as wire
+from shopscope._extras import HAS_IS_REMOTE, IS_REMOTE, KNOWN_FLAGS, Extras, encode_extras
+from shopscope._limits import SCALARS, SpanLimits, clean, clean_all, clean_key
+from shopscope._readable import Readable
 from shopscope._selfmetrics import internal_error, log_once
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue, Attributes
 
     from shopscope._dependencies import Dependency
+    from shopscope._tracer import Tracer
 
 JOURNEY_KEY = "shopscope.journey"
 ATTRIBUTE = wire.tag(9, wire.LENGTH_DELIMITED)
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-
-# Limits of https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits
-_MAX_ATTRIBUTES = _MAX_EVENTS = _MAX_LINKS = 128
+#: Of a span whose trace begins here: the ids are random, and say so.
+SAMPLED_RANDOM = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 
 # Field keys of Span. The ids have a constant length, so their keys include it.
 _TRACE_ID = wire.tag(1, wire.LENGTH_DELIMITED) + b"\x10"
@@ -35,52 +37,23 @@ _PARENT_ID = wire.tag(4, wire.LENGTH_DELIMITED) + b"\x08"
 _NAME = wire.tag(5, wire.LENGTH_DELIMITED)
 _START = wire.tag(7, wire.FIXED64)
 _END = wire.tag(8, wire.FIXED64)
-_DROPPED_ATTRIBUTES = wire.tag(10, wire.VARINT)
-_EVENT = wire.tag(11, wire.LENGTH_DELIMITED)
-_DROPPED_EVENTS = wire.tag(12, wire.VARINT)
-_LINK = wire.tag(13, wire.LENGTH_DELIMITED)
-_DROPPED_LINKS = wire.tag(14, wire.VARINT)
 _STATUS = wire.tag(15, wire.LENGTH_DELIMITED)
 _FLAGS = wire.tag(16, wire.FIXED32)
 
 _STATUS_MESSAGE = wire.tag(2, wire.LENGTH_DELIMITED)
 _STATUS_CODE = wire.tag(3, wire.VARINT)
-_EVENT_TIME = wire.tag(1, wire.FIXED64)
-_EVENT_NAME = wire.tag(2, wire.LENGTH_DELIMITED)
-_EVENT_ATTRIBUTE = wire.tag(3, wire.LENGTH_DELIMITED)
-_LINK_STATE = wire.tag(3, wire.LENGTH_DELIMITED)
-_LINK_ATTRIBUTE = wire.tag(4, wire.LENGTH_DELIMITED)
-_LINK_FLAGS = wire.tag(6, wire.FIXED32)
 
 # OTLP counts kinds from 1 (0 is unspecified), the API's enum from 0; OTLP and the API agree on status codes.
 _KINDS = tuple(wire.tag(6, wire.VARINT) + wire.varint(kind + 1) for kind in range(5))
-_HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
+# The whole field, by the flags that we know.
+_LOCAL_FLAGS, _REMOTE_FLAGS = (
+    tuple(_FLAGS + wire.pack_fixed32(flags | place) for flags in range(KNOWN_FLAGS + 1))
+    for place in (HAS_IS_REMOTE, HAS_IS_REMOTE | IS_REMOTE)
+)
 
 
-class _Extras:
-    """What few spans have, encoded; most spans never pay for it."""
-
-    __slots__ = (
-        "dropped_attributes",
-        "dropped_events",
-        "dropped_links",
-        "events",
-        "exit_records",
-        "exit_sets_status",
-        "links",
-        "status_message",
-    )
-
-    def __init__(self) -> None:
-        self.status_message = ""
-        self.events: list[bytes] = []
-        self.links: list[bytes] = []
-        self.exit_records = self.exit_sets_status = True
-        self.dropped_attributes = self.dropped_events = self.dropped_links = 0
-
-
-class Span(trace.Span):
-    """A recording span. ``finish`` receives it once, when it ends."""
+class Span(Readable):
+    """A recording span. Its tracer's ``finish`` receives it once, when it ends."""
 
     __slots__ = (
         "_context",
@@ -89,38 +62,48 @@ class Span(trace.Span):
         "constant_attributes",
         "dependency",
         "end_unix_nano",
-        "finish",
         "flags",
         "is_parent_remote",
         "journey",
-        "kind",
+        "kind_number",
         "name",
         "outcome",
         "parent_id",
-        "scope",
         "span_id",
         "start_unix_nano",
         "status_code",
         "trace_id",
         "trace_state",
+        "tracer",
     )
+    #: Whether the span is exported. A constant of the class, because asking the flags costs more.
+    is_sampled = True
 
-    def __init__(
-        self, name: str, kind: int, trace_id: int, span_id: int, parent_id: int, scope: bytes, finish: "Finish"
+    def __init__(  # all at once, because a second assignment costs as much as the first
+        self,
+        name: str,
+        kind: int,
+        trace_id: int,
+        span_id: int,
+        parent_id: int,
+        tracer: "Tracer",
+        flags: TraceFlags = SAMPLED_RANDOM,
+        journey: str = "",
+        trace_state: TraceState | None = None,
+        is_parent_remote: bool = False,  # noqa: FBT001,FBT002 (see above: keywords cost too)
     ) -> None:
         self.name = name
-        self.kind = kind
+        self.kind_number = kind
         self.trace_id = trace_id
         self.span_id = span_id
         self.parent_id = parent_id
-        self.scope = scope
-        self.finish = finish
+        self.tracer = tracer
+        self.flags = flags
+        self.journey = journey
+        self.trace_state = trace_state
+        self.is_parent_remote = is_parent_remote
         self.start_unix_nano = time.time_ns()
         self.end_unix_nano = 0
-        self.flags = SAMPLED
-        self.trace_state: TraceState | None = None
-        self.is_parent_remote = False
-        self.journey = ""
         self.status_code = 0
         self.attributes: dict[str, Any] = {}
         #: Encoded attributes that every span of a route or statement shares.
@@ -128,17 +111,24 @@ class Span(trace.Span):
         #: What a CLIENT span calls and how it went, where our own instrumentation knows it better than attributes do.
         self.dependency: Dependency | None = None
         self.outcome = ""
-        self._extras: _Extras | None = None
+        self._extras: Extras | None = None
         self._context: SpanContext | None = None
+
+    @property
+    def scope(self) -> bytes:
+        """The encoded instrumentation scope."""
+        return self.tracer.scope
 
     def end(self, end_time: int | None = None) -> None:
         """End the span; a second call is ignored, as the specification says."""
+        now = end_time or time.time_ns()
+        # No call stands between this test and the assignment: of two threads that end a span, one does.
         if self.end_unix_nano:
             log_once("span ended twice", "span %r was ended twice; the second end is ignored", self.name)
             return
-        self.end_unix_nano = end_time or time.time_ns()
+        self.end_unix_nano = now
         try:
-            self.finish(self)
+            self.tracer.finish(self)
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of span")
 
@@ -153,70 +143,82 @@ class Span(trace.Span):
         return not self.end_unix_nano
 
     def set_attribute(self, key: str, value: "AnyValue") -> None:
-        """Set one attribute; beyond 128 they are dropped and counted on the span."""
+        """Set one attribute; beyond the limit new ones are dropped and counted on the span."""
         if self.end_unix_nano:
+            self._too_late("set_attribute")
             return
-        if len(self.attributes) >= _MAX_ATTRIBUTES and key not in self.attributes:
-            self._extra().dropped_attributes += 1
+        limits = self.tracer.limits
+        if type(key) is not str or not key:
+            key = clean_key(key)
+        attributes = self.attributes
+        if not key or (len(attributes) >= limits.attributes and key not in attributes):
+            self.extra().dropped_attributes += 1
+            log_once("span limit", "span %r has too many attributes; more are dropped and counted on spans", self.name)
             return
-        # A list may change until the span ends and is encoded.
-        self.attributes[key] = tuple(value) if type(value) is list else value
+        # A list may change until the span ends and is encoded; numbers and texts do not.
+        is_kept = type(value) in SCALARS and limits.value_length is None
+        attributes[key] = value if is_kept else clean(value, limits.value_length)
 
-    def set_attributes(self, attributes: "Mapping[str, AnyValue]") -> None:
+    def set_attributes(self, attributes: "Mapping[str, AnyValue] | Any") -> None:
         """Set several attributes."""
+        if not isinstance(attributes, Mapping):
+            kind = type(attributes).__qualname__
+            log_once("attributes", "attributes must be a mapping: %s; they are left out", kind)
+            return
         for key, value in attributes.items():
             self.set_attribute(key, value)
 
     def update_name(self, name: str) -> None:
         """Replace the name."""
-        if not self.end_unix_nano:
-            self.name = name
+        if self.end_unix_nano:
+            self._too_late("update_name")
+        else:
+            self.name = text_of(name)
 
-    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+    def set_status(self, status: Status | StatusCode | Any, description: str | None = None) -> None:
         """Set the status. OK is final, UNSET is ignored, a description belongs to an error."""
         code = status.status_code if isinstance(status, Status) else status
-        if self.end_unix_nano or code is StatusCode.UNSET or self.status_code == StatusCode.OK.value:
+        if self.end_unix_nano:
+            self._too_late("set_status")
+            return
+        if not isinstance(code, StatusCode) or code is StatusCode.UNSET or self.status_code == StatusCode.OK.value:
             return
         self.status_code = code.value
         message = status.description if isinstance(status, Status) else description
         if self._extras is not None or message:
-            self._extra().status_message = message or "" if code is StatusCode.ERROR else ""
+            is_text = code is StatusCode.ERROR and isinstance(message, str)
+            self.extra().status_message = message or "" if is_text else ""
 
     def add_event(self, name: str, attributes: "Attributes" = None, timestamp: int | None = None) -> None:
-        """Add an event; beyond 128 they are dropped and counted on the span."""
+        """Add an event; beyond the limit they are dropped and counted on the span."""
         if self.end_unix_nano:
+            self._too_late("add_event")
             return
-        extras = self._extra()
-        if len(extras.events) >= _MAX_EVENTS:
+        extras, limits = self.extra(), self.tracer.limits
+        if len(extras.events) >= limits.events:
             extras.dropped_events += 1
+            log_once("event limit", "span %r has too many events; more are dropped and counted on spans", self.name)
             return
-        extras.events.append(
-            _EVENT_TIME
-            + wire.pack_fixed64(timestamp or time.time_ns())
-            + wire.message(_EVENT_NAME, wire.utf8(name))
-            + wire.attributes(_EVENT_ATTRIBUTE, attributes or {})
-        )
+        kept, dropped = clean_all(attributes, limits.attributes_per_event, limits.value_length)
+        moment = time.time_ns() if timestamp is None else timestamp
+        text = name if type(name) is str else text_of(name)
+        extras.events.append((text, kept, moment, dropped))
 
-    def add_link(self, context: SpanContext, attributes: "Attributes" = None) -> None:
-        """Link another span; beyond 128 they are dropped and counted on the span."""
+    def add_link(self, context: SpanContext | Any, attributes: "Attributes" = None) -> None:
+        """Link another span; beyond the limit they are dropped and counted on the span."""
         if self.end_unix_nano:
+            self._too_late("add_link")
             return
-        extras = self._extra()
-        if len(extras.links) >= _MAX_LINKS:
+        # The specification wants a link to nowhere kept only if it says something.
+        if not isinstance(context, SpanContext) or not (context.is_valid or attributes or context.trace_state):
+            return
+        extras, limits = self.extra(), self.tracer.limits
+        if len(extras.links) >= limits.links:
             extras.dropped_links += 1
+            log_once("link limit", "span %r has too many links; more are dropped and counted on spans", self.name)
             return
-        state = context.trace_state.to_header() if context.trace_state else ""
-        flags = context.trace_flags | _HAS_IS_REMOTE | (_IS_REMOTE if context.is_remote else 0)
-        extras.links.append(
-            _TRACE_ID
-            + context.trace_id.to_bytes(16)
-            + _SPAN_ID
-            + context.span_id.to_bytes(8)
-            + (wire.message(_LINK_STATE, wire.utf8(state)) if state else b"")
-            + wire.attributes(_LINK_ATTRIBUTE, attributes or {})
-            + _LINK_FLAGS
-            + wire.pack_fixed32(flags)
-        )
+        kept, dropped = clean_all(attributes, limits.attributes_per_link, limits.value_length)
+        extras.links.append((context, kept, dropped))
 
     def record_exception(
         self,
@@ -239,7 +241,7 @@ class Span(trace.Span):
 
     def choose_exit(self, *, records: bool, sets_status: bool) -> None:
         """Say what an exception that passes the end of a ``with`` block does to the span."""
-        extras = self._extra()
+        extras = self.extra()
         extras.exit_records, extras.exit_sets_status = records, sets_status
 
     def _fail_on_exit(self, exception: BaseException) -> None:
@@ -254,6 +256,14 @@ class Span(trace.Span):
         self.record_exception(exception)
         self.set_status(StatusCode.ERROR, f"{type(exception).__name__}: {wire.safe_str(exception)}")
 
+    def unfold(self, limits: SpanLimits) -> None:
+        """Bring all attributes together, within the limits, for whoever reads or bounds them one by one."""
+        everything = self.all_attributes()
+        self.attributes, dropped = clean_all(everything, limits.attributes, limits.value_length)
+        self.constant_attributes = b""
+        if dropped:
+            self.extra().dropped_attributes += dropped
+
     def encode(self) -> bytes:
         """The body of an OTLP ``Span``."""
         name = wire.utf8(self.name)
@@ -265,7 +275,7 @@ class Span(trace.Span):
             _NAME,
             wire.varint(len(name)),
             name,
-            _KINDS[self.kind],
+            _KINDS[self.kind_number],
             _START,
             wire.pack_fixed64(self.start_unix_nano),
             _END,
@@ -273,7 +283,7 @@ class Span(trace.Span):
             self.constant_attributes,
         ]
         if self.attributes:
-            parts.append(wire.attributes(ATTRIBUTE, self.attributes))
+            parts.append(self._encode_attributes())
         if self.journey and JOURNEY_KEY not in self.attributes:
             parts.append(_journey_attribute(self.journey))
         if self.parent_id:
@@ -282,23 +292,46 @@ class Span(trace.Span):
             parts.append(wire.message(_TRACE_STATE, wire.utf8(self.trace_state.to_header())))
         extras = self._extras
         if extras is not None:
-            parts.append(_encode_extras(extras))
+            parts.append(encode_extras(extras))
         if self.status_code:
             status = _STATUS_CODE + wire.varint(self.status_code)
             if extras is not None and extras.status_message:
                 status = wire.message(_STATUS_MESSAGE, wire.utf8(extras.status_message)) + status
             parts.append(wire.message(_STATUS, status))
-        flags = self.flags | _HAS_IS_REMOTE | (_IS_REMOTE if self.is_parent_remote else 0)
-        parts += (_FLAGS, wire.pack_fixed32(flags))
+        parts.append((_REMOTE_FLAGS if self.is_parent_remote else _LOCAL_FLAGS)[self.flags])
         return b"".join(parts)
 
-    def _extra(self) -> _Extras:
+    def _encode_attributes(self) -> bytes:
+        try:
+            return wire.attributes(ATTRIBUTE, self.attributes)
+        except RuntimeError:
+            # Another thread has set one meanwhile; a copy is made in one step.
+            return wire.attributes(ATTRIBUTE, dict(self.attributes))
+
+    def extra(self) -> Extras:
+        """What few spans have, from now on also this one."""
         if self._extras is None:
-            self._extras = _Extras()
+            self._extras = Extras()
         return self._extras
+
+    def _too_late(self, operation: str) -> None:
+        log_once(f"{operation} after end", "%s of span %r comes after its end; it is ignored", operation, self.name)
+
+
+class UnsampledSpan(Span):
+    """A span that a sampler wants recorded for the service's own processors, but not exported."""
+
+    __slots__ = ()
+    is_sampled = False
 
 
 Finish = Callable[[Span], None]
+
+
+def text_of(name: object) -> str:
+    """A name as text, whatever was given for it."""
+    return name if isinstance(name, str) else wire.safe_str(name)
+
 
 _journeys: dict[str, bytes] = {}
 _JOURNEYS_LIMIT = 256
@@ -312,18 +345,6 @@ def _journey_attribute(journey: str) -> bytes:
         if len(_journeys) < _JOURNEYS_LIMIT:
             _journeys[journey] = encoded
     return encoded
-
-
-def _encode_extras(extras: _Extras) -> bytes:
-    parts = [wire.message(_EVENT, event) for event in extras.events]
-    parts += [wire.message(_LINK, link) for link in extras.links]
-    counts = (
-        (_DROPPED_ATTRIBUTES, extras.dropped_attributes),
-        (_DROPPED_EVENTS, extras.dropped_events),
-        (_DROPPED_LINKS, extras.dropped_links),
-    )
-    parts += [key + wire.varint(count) for key, count in counts if count]
-    return b"".join(parts)
 
 
 def _exception_attributes(exception: BaseException) -> dict[str, str]:

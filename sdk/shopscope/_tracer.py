@@ -1,77 +1,50 @@
 """Our tracer behind the OpenTelemetry API: user code and every instrumentation package work with it unchanged."""
 
 import functools
-import inspect
-import os
-import random
-from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from opentelemetry import context as context_api
 from opentelemetry import trace
-from opentelemetry.baggage import get_baggage
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
-from opentelemetry.trace.propagation import _SPAN_KEY, get_current_span
+from opentelemetry.trace.propagation import get_current_span
 
 from shopscope import _wire as wire
-from shopscope._span import JOURNEY_KEY, Finish, Span
+from shopscope._current import SPAN_KEY, CurrentSpan
+from shopscope._custom import Custom, Request, describe, journey_of, start_custom
+from shopscope._extras import KNOWN_FLAGS
+from shopscope._ids import new_span_id, new_trace_id, random_bits
+from shopscope._readable import InstrumentationScope
+from shopscope._span import SAMPLED_RANDOM, Finish, Span, text_of
 from shopscope._worker import Record
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.util.types import Attributes
+    from opentelemetry.util.types import AnyValue, Attributes
 
-SPAN_KEY = _SPAN_KEY
-_KNOWN_FLAGS = TraceFlags.SAMPLED | 2  # and "random trace id"
+    from shopscope._limits import SpanLimits
+    from shopscope._provider import TracerProvider
+
+__all__ = [
+    "SPAN_KEY",
+    "Tracer",
+    "encode_scope",
+    "frame_spans",
+    "journey_of",
+    "new_span_id",
+    "new_trace_id",
+]
+
+_KINDS = tuple(SpanKind)
 
 _RESOURCE_SPANS = _SCOPE = wire.tag(1, wire.LENGTH_DELIMITED)
 _SCOPE_SPANS = _SPANS = wire.tag(2, wire.LENGTH_DELIMITED)
 _SCHEMA_URL = wire.tag(3, wire.LENGTH_DELIMITED)
 _SCOPE_NAME, _SCOPE_VERSION, _SCOPE_ATTRIBUTE = (wire.tag(field, wire.LENGTH_DELIMITED) for field in (1, 2, 3))
 
-# A generator of our own: a service that seeds `random` must not repeat trace ids.
-_random = random.Random()  # noqa: S311 (ids, not secrets)
-os.register_at_fork(after_in_child=_random.seed)
-_bits = _random.getrandbits
+_bits = random_bits
 
 
-def new_trace_id() -> int:
-    """A random non-zero 128-bit id."""
-    return _bits(128) or 1
-
-
-def new_span_id() -> int:
-    """A random non-zero 64-bit id."""
-    return _bits(64) or 1
-
-
-class TracerProvider(trace.TracerProvider):
-    """Hands out tracers whose spans end in ``finish``."""
-
-    def __init__(self, finish: Finish) -> None:
-        self._finish = finish
-        self._tracers: dict[tuple[Any, ...], Tracer] = {}
-
-    def get_tracer(
-        self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        schema_url: str | None = None,
-        attributes: "Attributes" = None,
-    ) -> "Tracer":
-        """A tracer for an instrumentation scope."""
-        key = (instrumenting_module_name, instrumenting_library_version, schema_url, repr(attributes))
-        tracer = self._tracers.get(key)
-        if tracer is None:
-            scope = encode_scope(instrumenting_module_name, instrumenting_library_version or "", attributes)
-            if schema_url:
-                scope += wire.message(_SCHEMA_URL, wire.utf8(schema_url))
-            tracer = self._tracers[key] = Tracer(scope, self._finish)
-        return tracer
-
-
-def encode_scope(name: str, version: str = "", attributes: "Attributes" = None) -> bytes:
+def encode_scope(name: str, version: str = "", attributes: "Mapping[str, AnyValue] | None" = None) -> bytes:
     """The ``scope`` field of ScopeSpans, ScopeMetrics and ScopeLogs."""
     body = wire.message(_SCOPE_NAME, wire.utf8(name or ""))
     if version:
@@ -80,13 +53,25 @@ def encode_scope(name: str, version: str = "", attributes: "Attributes" = None) 
 
 
 class Tracer(trace.Tracer):
-    """Starts spans of one instrumentation scope."""
+    """Starts spans of one instrumentation scope; what they share, they find here."""
 
-    __slots__ = ("_finish", "scope")
+    __slots__ = ("custom", "finish", "instrumentation_scope", "limits", "provider", "scope")
 
-    def __init__(self, scope: bytes, finish: Finish) -> None:
-        self.scope = scope
-        self._finish = finish
+    def __init__(self, provider: "TracerProvider", instrumentation_scope: InstrumentationScope) -> None:
+        self.provider = provider
+        self.instrumentation_scope = instrumentation_scope
+        what = instrumentation_scope
+        #: The ``scope`` and ``schema_url`` fields of ScopeSpans.
+        self.scope = encode_scope(what.name, what.version, what.attributes)
+        if what.schema_url:
+            self.scope += wire.message(_SCHEMA_URL, wire.utf8(what.schema_url))
+        self.follow()
+
+    def follow(self) -> None:
+        """Take over what the provider has been told."""
+        self.finish: Finish = self.provider.finish
+        self.limits: SpanLimits = self.provider.limits
+        self.custom: Custom | None = self.provider.custom
 
     def start_span(
         self,
@@ -99,42 +84,41 @@ class Tracer(trace.Tracer):
         record_exception: bool = True,  # noqa: FBT001,FBT002 (signature of the OpenTelemetry API)
         set_status_on_exception: bool = True,  # noqa: FBT001,FBT002 (same)
     ) -> trace.Span:
-        """Start a span whose parent is the current one of ``context``; a parent that is not sampled is followed."""
-        span = self.start(name, kind.value, get_current_span(context), context)
-        if isinstance(span, Span):
-            if attributes:
-                span.set_attributes(attributes)
-            for link in links or ():
-                span.add_link(link.context, link.attributes)
-            if start_time is not None:
-                span.start_unix_nano = start_time
-            if not (record_exception and set_status_on_exception):
-                span.choose_exit(records=record_exception, sets_status=set_status_on_exception)
+        """Start a span whose parent is the current one of ``context``, if the sampler wants it."""
+        if type(name) is not str:
+            name = text_of(name)
+        parent = get_current_span(context)
+        span: trace.Span
+        if self.custom is not None:
+            request = Request(name, kind, parent, context, attributes, links, start_time)
+            span = start_custom(self, self.custom, request)
+        else:
+            span = self.start(name, kind.value, parent, context)
+            if (attributes or links or start_time is not None) and isinstance(span, Span):
+                describe(span, attributes, links, start_time)
+        if not (record_exception and set_status_on_exception) and isinstance(span, Span):
+            span.choose_exit(records=record_exception, sets_status=set_status_on_exception)
         return span
 
     def start(self, name: str, kind: int, parent: trace.Span, context: "Context | None" = None) -> trace.Span:
-        """The short way in for our own instrumentation: no attributes, parent at hand."""
+        """The short way in for our own instrumentation: no attributes, parent at hand, the default sampler inline."""
+        if self.custom is not None:
+            return start_custom(self, self.custom, Request(name, _KINDS[kind], parent, context))
         if type(parent) is Span:
-            span = Span(name, kind, parent.trace_id, new_span_id(), parent.span_id, self.scope, self._finish)
-            span.flags = parent.flags
-            span.journey = parent.journey
-            span.trace_state = parent.trace_state
-            return span
+            trace_id, flags, state = parent.trace_id, parent.flags, parent.trace_state
+            return Span(name, kind, trace_id, _bits(64) or 1, parent.span_id, self, flags, parent.journey, state)
         above = parent.get_span_context()
         if not above.is_valid:
-            span = Span(name, kind, new_trace_id(), new_span_id(), 0, self.scope, self._finish)
-        elif not above.trace_flags & TraceFlags.SAMPLED:
+            return Span(name, kind, new_trace_id(), new_span_id(), 0, self, SAMPLED_RANDOM, journey_of(context))
+        flags = TraceFlags(above.trace_flags & KNOWN_FLAGS)
+        if not flags & TraceFlags.SAMPLED:
             return NonRecordingSpan(
-                SpanContext(above.trace_id, new_span_id(), False, above.trace_flags, above.trace_state)  # noqa: FBT003
+                SpanContext(above.trace_id, new_span_id(), False, flags, above.trace_state)  # noqa: FBT003
             )
-        else:
-            span = Span(name, kind, above.trace_id, new_span_id(), above.span_id, self.scope, self._finish)
-            span.is_parent_remote = above.is_remote
-            span.trace_state = above.trace_state
-            # Unknown flags are not ours to pass on: https://www.w3.org/TR/trace-context-2/#other-flags
-            span.flags = TraceFlags(above.trace_flags & _KNOWN_FLAGS)
-        span.journey = journey_of(context)
-        return span
+        journey, state = journey_of(context), above.trace_state
+        return Span(
+            name, kind, above.trace_id, new_span_id(), above.span_id, self, flags, journey, state, above.is_remote
+        )
 
     # The API decorates this with a context manager of its own; ours is a class because that costs a third.
     def start_as_current_span(  # type: ignore[override]
@@ -152,69 +136,6 @@ class Tracer(trace.Tracer):
         """A context manager, or decorator, that starts a span and makes it the current one."""
         start = functools.partial(self.start_span, name, context, kind, attributes, links, start_time)
         return CurrentSpan(start, record_exception, set_status_on_exception, end_on_exit)
-
-
-class CurrentSpan:
-    """Starts a span, makes it current, and ends it; usable with ``with`` and as a decorator of (async) functions."""
-
-    __slots__ = ("_end_on_exit", "_record_exception", "_set_status", "_span", "_start", "_token")
-
-    def __init__(
-        self,
-        start: Callable[[], trace.Span],
-        record_exception: bool,  # noqa: FBT001 (mirrors the API)
-        set_status: bool,  # noqa: FBT001 (same)
-        end_on_exit: bool,  # noqa: FBT001 (same)
-    ) -> None:
-        self._start = start
-        self._record_exception = record_exception
-        self._set_status = set_status
-        self._end_on_exit = end_on_exit
-
-    def __enter__(self) -> trace.Span:
-        self._span = self._start()
-        self._token = context_api.attach(context_api.set_value(SPAN_KEY, self._span))
-        return self._span
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, where: TracebackType | None
-    ) -> Literal[False]:
-        context_api.detach(self._token)
-        span = self._span
-        if isinstance(exception, Exception) and span.is_recording():
-            if self._record_exception:
-                span.record_exception(exception)
-            if self._set_status:
-                span.set_status(trace.StatusCode.ERROR, f"{type(exception).__name__}: {wire.safe_str(exception)}")
-        if self._end_on_exit:
-            span.end()
-        return False
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def again() -> CurrentSpan:
-            return CurrentSpan(self._start, self._record_exception, self._set_status, self._end_on_exit)
-
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def awaited(*args: Any, **kwargs: Any) -> Any:
-                with again():
-                    return await function(*args, **kwargs)
-
-            return awaited
-
-        @functools.wraps(function)
-        def called(*args: Any, **kwargs: Any) -> Any:
-            with again():
-                return function(*args, **kwargs)
-
-        return called
-
-
-def journey_of(context: "Context | None" = None) -> str:
-    """The journey that baggage carries, or an empty string."""
-    value = get_baggage(JOURNEY_KEY, context)
-    return value if isinstance(value, str) else ""
 
 
 def frame_spans(resource: bytes, records: Sequence[Record]) -> bytes:

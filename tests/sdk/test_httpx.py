@@ -88,7 +88,7 @@ def test_span_and_headers(observe, sink, server, fetch):
         "url.full": f"http://127.0.0.1:{port}/a%2Fb",
         "peer.service": "bank",
     } == span.tags
-    assert f"00-{span.trace_id.hex()}-{span.span_id.hex()}-01" == server.seen[0]["traceparent"]
+    assert f"00-{span.trace_id.hex()}-{span.span_id.hex()}-03" == server.seen[0]["traceparent"]
 
 
 @pytest.mark.parametrize(

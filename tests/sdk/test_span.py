@@ -31,7 +31,7 @@ def test_identity_name_kind_and_times(tracer, sink):
         sent.start_time_unix_nano,
         sent.end_time_unix_nano,
     )
-    assert ("my.library", 0x101) == (sent.scope, sent.flags)
+    assert ("my.library", 0x103) == (sent.scope, sent.flags)
 
 
 @pytest.mark.parametrize("kind", SpanKind)
