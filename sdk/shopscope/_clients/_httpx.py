@@ -13,7 +13,6 @@ from shopscope._clients._calls import Calls, UntracedCall, end_call, start_call
 from shopscope._dependencies import Dependency, peer_name
 from shopscope._pipeline import Pipeline, active
 from shopscope._propagation import outgoing_headers
-from shopscope._routes import KNOWN_METHODS
 from shopscope._selfmetrics import internal_error
 from shopscope._span import Span
 
@@ -44,7 +43,7 @@ def _wrap_async(original: Any) -> Any:
         except BaseException as error:
             end_call(span, error)
             raise
-        _end(span, response.status_code)
+        _end(span, response)
         return response
 
     return handle_async_request
@@ -61,7 +60,7 @@ def _wrap_sync(original: Any) -> Any:
         except BaseException as error:
             end_call(span, error)
             raise
-        _end(span, response.status_code)
+        _end(span, response)
         return response
 
     return handle_request
@@ -80,13 +79,17 @@ def _begin(request: httpx.Request) -> trace.Span | None:
             span.attributes["url.full"] = f"{url.scheme}://{url.netloc.decode('ascii')}{path.decode('ascii')}"
         for name, value in outgoing_headers(span).items():
             request.headers[name] = value
+        captured = pipeline.settings.http.client_headers
+        if captured is not None:
+            span.set_attributes(captured.of_request(request.headers.raw))
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("httpx request")
         return None
     return span
 
 
-def _end(span: trace.Span, status: int) -> None:
+def _end(span: trace.Span, response: httpx.Response) -> None:
+    status = response.status_code
     if isinstance(span, Span | UntracedCall) and status >= _FIRST_ERROR:
         span.outcome = "error" if status >= _FIRST_SERVER_ERROR else "rejected"
     if isinstance(span, Span):
@@ -94,13 +97,16 @@ def _end(span: trace.Span, status: int) -> None:
         if status >= _FIRST_ERROR:
             span.status_code = _ERROR
             span.attributes["error.type"] = str(status)
+        pipeline = active()
+        if pipeline is not None and (captured := pipeline.settings.http.client_headers) is not None:
+            span.set_attributes(captured.of_response(response.headers.raw))
     end_call(span)
 
 
 def _describe(
     pipeline: Pipeline, method: str, scheme: str, host: str, port: int | None
 ) -> tuple[str, Dependency, dict[str, Any]]:
-    known = method if method in KNOWN_METHODS else "_OTHER"
+    known = method if method in pipeline.settings.http.known_methods else "_OTHER"
     port = port or _DEFAULT_PORTS.get(scheme)
     attributes: dict[str, Any] = {"http.request.method": known, "server.address": host}
     if port is not None:
