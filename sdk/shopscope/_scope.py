@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
@@ -172,6 +172,8 @@ def init(
     config: str | Path | None = None,
     metrics_path: str | None = None,
     freeze_gc: bool | None = None,
+    redact_keys: Iterable[str] = (),
+    redact_patterns: Iterable[str] = (),
 ) -> Scope:
     """Observe this service: traces, JSON logs and SLO metrics, by one line.
 
@@ -191,6 +193,8 @@ def init(
             ``SHOPSCOPE_METRICS_PATH`` or nowhere.
         freeze_gc: keep what exists when the service has started out of garbage collection (``gc.freeze``), which
             shortens the pauses under load; by default ``SHOPSCOPE_GC_FREEZE`` or not.
+        redact_keys: parts of keys whose values are hidden in every signal, besides ours and ``SHOPSCOPE_REDACT_KEYS``.
+        redact_patterns: regular expressions of texts to hide, besides ours and ``SHOPSCOPE_REDACT_PATTERNS``.
 
     Returns:
         The scope; keep it to ``flush`` or ``shutdown``.
@@ -210,6 +214,8 @@ def init(
                 config=config,
                 metrics_path=metrics_path,
                 freeze_gc=freeze_gc,
+                redact_keys=redact_keys,
+                redact_patterns=redact_patterns,
             )
             scope = Scope(settings)
             try:

@@ -7,7 +7,7 @@ Variables: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environmen
 import dataclasses
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ from shopscope._environment import Environment
 from shopscope._errors import ConfigError
 from shopscope._http_options import HttpOptions, read_http_options
 from shopscope._limits import SpanLimits
+from shopscope._log_settings import Redaction, read_levels, read_redaction, read_repeats
 from shopscope._propagators import PROPAGATORS, W3C
+from shopscope._repeats import DEFAULT_REPEATS
 from shopscope._sampling import PARENT_BASED_ALWAYS_ON, Sampler, sampler_of
 from shopscope._scrape import ScrapeAddress
 from shopscope._selfmetrics import log_once, logger
 from shopscope._worker import QueueLimits
 from shopscope.config import Shop, find_shop_file, load_shop
 
-_LEVELS = ("debug", "info", "warning", "error", "critical")
 _SDK_LEVELS = {
     "trace": logging.DEBUG,
     "debug": logging.DEBUG,
@@ -92,6 +93,8 @@ class Settings:
     #: Where our middleware serves all metrics; empty for nowhere.
     metrics_path: str = ""
     freezes_gc: bool = False
+    log_repeats: str = DEFAULT_REPEATS
+    redaction: Redaction = field(default_factory=Redaction)
     #: Level of the SDK's own messages; None leaves it to the service's logging.
     sdk_log_level: int | None = None
     #: Variables that are set and have no effect.
@@ -108,6 +111,8 @@ def read_settings(
     config: str | Path | None = None,
     metrics_path: str | None = None,
     freeze_gc: bool | None = None,
+    redact_keys: Iterable[str] = (),
+    redact_patterns: Iterable[str] = (),
 ) -> Settings:
     """Settings from arguments, environment and file.
 
@@ -122,6 +127,7 @@ def read_settings(
         settings,
         metrics_path=_read_metrics_path(env, metrics_path),
         freezes_gc=env.flag("SHOPSCOPE_GC_FREEZE") if freeze_gc is None else freeze_gc,
+        redaction=read_redaction(env, redact_keys, redact_patterns),
     )
     if env.problems:
         raise ConfigError(env.problems)
@@ -158,7 +164,8 @@ def _read(
         metric_interval_seconds=env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 10_000),
         shutdown_seconds=env.duration("SHOPSCOPE_SHUTDOWN_TIMEOUT", "5s"),
         log_format=env.choice("SHOPSCOPE_LOG_FORMAT", ("json", "console"), _default_log_format()),
-        log_level=env.choice("SHOPSCOPE_LOG_LEVEL", _LEVELS, "info"),
+        log_level=read_levels(env),
+        log_repeats=read_repeats(env),
         resource=resource,
         detectors=_read_detectors(env),
         peers=env.pairs("SHOPSCOPE_PEERS"),
