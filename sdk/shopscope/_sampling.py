@@ -131,3 +131,18 @@ def sampler_of(name: str, argument: str = "") -> Sampler:
         problem = f"OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1: {argument!r}; write for example '0.1'"
         raise ConfigError([problem])
     return _RATIO[name](ratio)
+
+
+def wrong_parts(sampler: Any, id_generator: Any) -> list[str]:
+    """What is wrong with a sampler and an id generator that ``init`` was given; None is never wrong."""
+    needed = (
+        ("sampler", sampler, ("should_sample",)),
+        ("id_generator", id_generator, ("generate_trace_id", "generate_span_id")),
+    )
+    return [
+        f"{argument} must be an object with {method}: {type(given).__qualname__}; "
+        f"pass one with the interface of the OpenTelemetry SDK"
+        for argument, given, methods in needed
+        for method in methods
+        if given is not None and not callable(getattr(given, method, None))
+    ]

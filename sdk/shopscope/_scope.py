@@ -174,6 +174,8 @@ def init(
     freeze_gc: bool | None = None,
     redact_keys: Iterable[str] = (),
     redact_patterns: Iterable[str] = (),
+    sampler: Any = None,
+    id_generator: Any = None,
 ) -> Scope:
     """Observe this service: traces, JSON logs and SLO metrics, by one line.
 
@@ -195,6 +197,10 @@ def init(
             shortens the pauses under load; by default ``SHOPSCOPE_GC_FREEZE`` or not.
         redact_keys: parts of keys whose values are hidden in every signal, besides ours and ``SHOPSCOPE_REDACT_KEYS``.
         redact_patterns: regular expressions of texts to hide, besides ours and ``SHOPSCOPE_REDACT_PATTERNS``.
+        sampler: decides which spans are recorded: any object with ``should_sample`` as the OpenTelemetry SDK's samplers
+            have it; by default what ``OTEL_TRACES_SAMPLER`` names, or ``parentbased_always_on``.
+        id_generator: makes the ids of traces and spans: any object with ``generate_trace_id`` and
+            ``generate_span_id``; by default they are random.
 
     Returns:
         The scope; keep it to ``flush`` or ``shutdown``.
@@ -216,6 +222,8 @@ def init(
                 freeze_gc=freeze_gc,
                 redact_keys=redact_keys,
                 redact_patterns=redact_patterns,
+                sampler=sampler,
+                id_generator=id_generator,
             )
             scope = Scope(settings)
             try:

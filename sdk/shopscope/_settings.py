@@ -21,7 +21,7 @@ from shopscope._limits import SpanLimits
 from shopscope._log_settings import Redaction, read_levels, read_redaction, read_repeats
 from shopscope._propagators import PROPAGATORS, W3C
 from shopscope._repeats import DEFAULT_REPEATS
-from shopscope._sampling import PARENT_BASED_ALWAYS_ON, Sampler, sampler_of
+from shopscope._sampling import PARENT_BASED_ALWAYS_ON, Sampler, sampler_of, wrong_parts
 from shopscope._scrape import ScrapeAddress
 from shopscope._selfmetrics import log_once, logger
 from shopscope._worker import QueueLimits
@@ -38,6 +38,8 @@ _SDK_LEVELS = {
     "fatal": logging.CRITICAL,
     "none": logging.CRITICAL + 1,
 }
+#: Ours, and the stock SDK as the reference.
+TRACERS = ("shopscope", "opentelemetry")
 _DEFAULT_COUNT = 128
 _LAST_PORT = 65535
 
@@ -84,6 +86,8 @@ class Settings:
     sampler: Sampler = PARENT_BASED_ALWAYS_ON
     #: None means random ids; else an object with the stock SDK's interface.
     id_generator: Any = None
+    #: Whose spans stand behind the OpenTelemetry API.
+    tracer: str = TRACERS[0]
     span_size: SpanLimits = field(default_factory=SpanLimits)
     log_size: LogLimits = field(default_factory=LogLimits)
     has_exemplars: bool = True
@@ -113,6 +117,8 @@ def read_settings(
     freeze_gc: bool | None = None,
     redact_keys: Iterable[str] = (),
     redact_patterns: Iterable[str] = (),
+    sampler: Any = None,
+    id_generator: Any = None,
 ) -> Settings:
     """Settings from arguments, environment and file.
 
@@ -128,7 +134,11 @@ def read_settings(
         metrics_path=_read_metrics_path(env, metrics_path),
         freezes_gc=env.flag("SHOPSCOPE_GC_FREEZE") if freeze_gc is None else freeze_gc,
         redaction=read_redaction(env, redact_keys, redact_patterns),
+        tracer=env.choice("SHOPSCOPE_TRACER", TRACERS, TRACERS[0]),
+        sampler=settings.sampler if sampler is None else sampler,
+        id_generator=id_generator,
     )
+    env.problems += wrong_parts(sampler, id_generator)
     if env.problems:
         raise ConfigError(env.problems)
     return settings
