@@ -11,7 +11,7 @@ from shopscope._dependencies import Dependency
 from shopscope._errors import ConfigError
 from shopscope._selfmetrics import renew_locks
 from shopscope._series import OVERFLOW as OVERFLOW  # noqa: PLC0414 (callers find it beside the instruments)
-from shopscope._series import Capped, CappedCounter, CappedGauge, CappedHistogram
+from shopscope._series import Capped, CappedCounter, CappedGauge, CappedHistogram, HistogramWithoutExemplars
 from shopscope.config import Journey
 
 # https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration
@@ -38,10 +38,13 @@ def bounds_with(base: Iterable[float], thresholds: Iterable[float]) -> tuple[flo
 class Instruments:
     """All metrics that the SDK observes for one service."""
 
-    def __init__(self, journeys: Iterable[Journey], registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(
+        self, journeys: Iterable[Journey], registry: CollectorRegistry = REGISTRY, *, has_exemplars: bool = True
+    ) -> None:
         journeys = tuple(journeys)
         thresholds = [journey.latency_seconds for journey in journeys]
         self.registry = registry
+        self._histogram_kind = CappedHistogram if has_exemplars else HistogramWithoutExemplars
         self._registered: list[Collector] = []
         self._journey_series: dict[str, tuple[CappedHistogram, dict[str, CappedCounter]]] = {}
         self._journeys = journeys
@@ -113,7 +116,7 @@ class Instruments:
         self._register(collector)
 
     def _histogram(self, row: names.MetricName, bounds: tuple[float, ...]) -> CappedHistogram:
-        return self._make(CappedHistogram, row, buckets=bounds)
+        return self._make(self._histogram_kind, row, buckets=bounds)
 
     def _counter(self, row: names.MetricName) -> CappedCounter:
         return self._make(CappedCounter, row)

@@ -35,7 +35,7 @@ class Pipeline:
         # First: from here on things are encoded.
         _privacy.configure(settings.redaction.keys, settings.redaction.patterns)
         self.resource = Resource(settings.service, settings.resource, settings.detectors)
-        self.instruments = Instruments(settings.shop.of_service(settings.service))
+        self.instruments = Instruments(settings.shop.of_service(settings.service), has_exemplars=settings.has_exemplars)
         self.spans = queue_of("traces", settings.endpoints["traces"], settings.span_limits, self._frame)
         self.log_records = queue_of("logs", settings.endpoints["logs"], settings.log_limits, self._frame)
         self.metering = Metering(

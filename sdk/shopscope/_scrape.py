@@ -6,8 +6,9 @@ Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-v
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import start_http_server
 
+from shopscope._exposition import Exposition
 from shopscope._selfmetrics import log_once
 
 
@@ -20,11 +21,12 @@ class ScrapeAddress:
 
 
 class ScrapePage:
-    """Serves a registry; OpenMetrics with exemplars to whoever asks for it."""
+    """Serves all metrics; OpenMetrics with exemplars to whoever asks for it."""
 
-    def __init__(self, address: ScrapeAddress, registry: CollectorRegistry) -> None:
+    def __init__(self, address: ScrapeAddress, exposition: Exposition) -> None:
         self._address = address
-        self._registry = registry
+        # All that the library's server asks of a registry.
+        self._registry: Any = exposition
         self._server: Any = None
         self._thread: Any = None
 

@@ -60,5 +60,13 @@ class CappedHistogram(Capped, Histogram):
     """A histogram with bounded series."""
 
 
+class HistogramWithoutExemplars(CappedHistogram):
+    """What ``OTEL_METRICS_EXEMPLAR_FILTER=always_off`` asks for."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:  # noqa: ARG002 (its signature)
+        """Count without an example."""
+        super().observe(amount)
+
+
 class CappedGauge(Capped, Gauge):
     """A gauge with bounded series."""
