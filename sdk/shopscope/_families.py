@@ -154,7 +154,7 @@ def _add_sample(series: Series, metric: Metric, sample: Sample) -> None:
         case _ if "quantile" in sample.labels:
             series.quantiles.append((float(sample.labels["quantile"]), sample.value))
         case _:
-            series.value = sample.value
+            series.value = float(sample.value)
             if sample.exemplar is not None:
                 series.examples.append(_example_of(sample.exemplar))
 

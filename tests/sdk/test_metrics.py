@@ -6,10 +6,13 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
-from prometheus_client import REGISTRY, Counter, Enum, Gauge, Histogram, Info, Summary
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 import shopscope
-from shopscope import ConfigError, _instruments
+from shopscope import ConfigError, _selfmetrics, _series
+from shopscope._names import METRICS
+from shopscope._prometheus_names import prometheus_name
 
 CUMULATIVE = 2
 SHOP = """
@@ -208,7 +211,7 @@ def test_only_calls_are_dependencies(observe, sink):
 
 def test_dependencies_are_capped(observe, sink, monkeypatch):
     """Past the cap further peers share one series, and nothing is lost of the sum."""
-    monkeypatch.setattr(_instruments, "_MAX_DEPENDENCIES", 3)
+    monkeypatch.setattr(_series, "MAX_SERIES", 3)
     scope = observe()
     for number in range(10):
         client_span(**{"server.address": f"host-{number % 5}"})
@@ -219,7 +222,7 @@ def test_dependencies_are_capped(observe, sink, monkeypatch):
 
 def test_requests_are_capped(observe, sink, call, monkeypatch):
     """So are routes, whatever a framework makes of a path."""
-    monkeypatch.setattr(_instruments, "_MAX_REQUESTS", 2)
+    monkeypatch.setattr(_series, "MAX_SERIES", 2)
     app = FastAPI()
     for number in range(4):
         app.add_api_route(f"/r{number}", lambda: "ok")
@@ -229,6 +232,19 @@ def test_requests_are_capped(observe, sink, call, monkeypatch):
     scope.shutdown()
     counts = {point.tags["http.route"]: point.point.count for point in sink.points("http.server.request.duration")}
     assert {"/r0": 1, "/r1": 1, "_overflow": 2} == counts
+    overflows = {point.tags["metric"]: point.point.as_double for point in sink.points("shopscope.sdk.overflow")}
+    assert {"http_server_request_duration_seconds": 2} == overflows
+
+
+def test_currencies_are_capped(observe, sink, monkeypatch):
+    """So are currencies, which are anything with three letters; what is no code is in the overflow from the start."""
+    monkeypatch.setattr(_series, "MAX_SERIES", 2)
+    scope = observe()
+    for currency in ("EUR", "USD", "AAA", "AAB", "EUR", "not a code"):
+        shopscope.order_placed(1, currency=currency)
+    scope.shutdown()
+    counts = {point.tags["currency"]: point.point.as_double for point in sink.points("shopscope.orders")}
+    assert {"EUR": 2, "USD": 1, "_overflow": 3} == counts
 
 
 def test_own_metrics_travel(observe, sink, own):
@@ -250,6 +266,111 @@ def test_own_metrics_travel(observe, sink, own):
     )
     assert (1, 2.5, {"version": "7"}, 1.0) == (wait.point.count, wait.point.sum, build.tags, build.point.as_double)
     assert {"on": 0.0, "off": 1.0} == {p.tags["team_state"]: p.point.as_double for p in sink.points("team_state")}
+
+
+def test_custom_collectors_travel(observe, sink):
+    """A collector of the team's own that makes its families at each collection leaves too, even beside a broken one."""
+    families = [
+        CounterMetricFamily("team_rows", "Rows.", labels=["table"]),
+        GaugeMetricFamily("team_depth", "Depth.", value=4),
+    ]
+    families[0].add_metric(["orders"], 12, created=5.0)
+    collector, broken = Broken(families=families), Broken()
+    for one in (broken, collector):
+        REGISTRY.register(one)
+    try:
+        scope = observe()
+        broken.error = RuntimeError("no database")
+        scope.shutdown()
+    finally:
+        broken.error = None
+        for one in (broken, collector):
+            REGISTRY.unregister(one)
+    (rows,), (depth,) = sink.points("team_rows_total"), sink.points("team_depth")
+    assert ({"table": "orders"}, 12, 4) == (rows.tags, rows.point.as_double, depth.point.as_double)
+    assert 5_000_000_000 == rows.point.start_time_unix_nano
+
+
+def test_further_registries_travel(observe, sink):
+    """Metrics of a registry of the team's own leave once it is made known, and once only."""
+    registry = CollectorRegistry()
+    Counter("team_jobs", "Jobs.", registry=registry).inc(2)
+    scope = observe()
+    scope.add_registry(registry)
+    scope.add_registry(registry)
+    scope.shutdown()
+    assert [2] == [point.point.as_double for point in sink.points("team_jobs_total")]
+
+
+def test_journeys_started(observe, sink, call, app):
+    """Zero at start; then each request of the journey is counted as it begins, before anyone knows how it ends."""
+    seen = []
+
+    @app.get("/started")
+    async def started():
+        seen.append(REGISTRY.get_sample_value("shopscope_journey_started_total", {"journey": "checkout"}))
+
+    scope = observe(app=app, shop=SHOP.replace('"GET /x"', '"GET /x", "GET /started"'))
+    seen.append(REGISTRY.get_sample_value("shopscope_journey_started_total", {"journey": "checkout"}))
+    call(app, "/started")
+    call(app, "/x")
+    call(app, "/nowhere")
+    scope.shutdown()
+    (point,) = sink.points("shopscope.journey.started")
+    assert ([0, 1], {"journey": "checkout"}, 2) == (seen, point.tags, point.point.as_double)
+
+
+def test_zero_from_the_start(observe, sink):
+    """Series whose labels are known are there before anything happens: `increase` does not see a first value."""
+    observe(shop=SHOP).shutdown()
+    assert {("checkout", outcome) for outcome in ("good", "slow", "error")} == {
+        (point.tags["journey"], point.tags["outcome"]) for point in sink.points("shopscope.slo.events")
+    }
+    assert [0] == [point.point.count for point in sink.points("shopscope.journey.duration")]
+    dropped = {(p.tags["signal"], p.tags["reason"]): p.point.as_double for p in sink.points("shopscope.sdk.dropped")}
+    assert (3 * len(_selfmetrics.REASONS), {0.0}) == (len(dropped), set(dropped.values()))
+    for name in ("shopscope.sdk.spans", "shopscope.sdk.sent", "shopscope.sdk.export"):
+        assert {"traces", "metrics", "logs"} == {point.tags["signal"] for point in sink.points(name)}
+
+
+def test_self_telemetry_of_the_queues(observe, sink):
+    """What is queued, sent and lost adds up; the queue's length, bytes and bound are told."""
+    sink.answer("traces", misbehaviour="hang")
+    scope = observe(OTEL_BSP_MAX_QUEUE_SIZE="7", OTEL_BSP_SCHEDULE_DELAY="60000")
+    for _ in range(7):
+        client_span(**{"server.address": "bank"})
+    sink.wait_for_attempts("/v1/traces", 1)  # these are on their way now
+    for _ in range(10):
+        client_span(**{"server.address": "bank"})
+    found = {
+        name: REGISTRY.get_sample_value(f"shopscope_sdk_{name}", {"signal": "traces"})
+        for name in ("queued_total", "queue_records", "queue_bytes", "queue_max_records")
+    }
+    lost = REGISTRY.get_sample_value("shopscope_sdk_dropped_total", {"signal": "traces", "reason": "queue_full"})
+    assert (14, 7, 7, 3) == (found["queued_total"], found["queue_records"], found["queue_max_records"], lost)
+    assert found["queue_bytes"] > 7 * 40
+    sink.released.set()
+    scope.shutdown(0)
+
+
+def test_sent_bytes(observe, sink):
+    """Bytes handed to the endpoint are counted by signal."""
+    scope = observe()
+    client_span(**{"server.address": "bank"})
+    assert scope.flush()
+    scope.shutdown()
+    sent = {point.tags["signal"]: point.point.as_double for point in sink.points("shopscope.sdk.sent")}
+    assert sent["traces"] > sink.span().item.ByteSize() > 0
+
+
+def test_rows_are_what_is_measured(observe):
+    """Each row of the table is the kind of metric that is there, and its Prometheus name is the OTLP name's."""
+    observe()
+    there = {metric.name: metric.type for metric in REGISTRY.collect()}
+    for row in METRICS:
+        assert row.family == prometheus_name(row.otlp, row.unit, row.kind)
+        assert {"updowncounter": "gauge"}.get(row.kind, row.kind) == there.get(row.family, row.kind), row.family
+    assert {row.family for row in METRICS if not row.family.startswith("shopscope_cpu")} <= set(there)
 
 
 class Broken:
@@ -278,6 +399,7 @@ def test_broken_collector_costs_itself_alone(observe, sink):
         REGISTRY.unregister(collector)
     assert 3 == len(sink.points("shopscope.slo.events"))
     assert 1 == len(sink.points("shopscope.journey.duration"))
+    assert 1 == REGISTRY.get_sample_value("shopscope_sdk_errors_total", {"where": "collector Broken"})
 
 
 def test_nonsense_metric_costs_itself_alone(observe, sink, own):
