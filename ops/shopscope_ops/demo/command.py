@@ -36,7 +36,8 @@ def demo(
 
     complain = Console(stderr=True, soft_wrap=True, highlight=False)
     screen = Screen(Console(highlight=False))
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a shell starts background jobs with it ignored, and then nothing else would stop the demo.
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _interrupt)
     try:
         folder = state_folder() / "demo"
