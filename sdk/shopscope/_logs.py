@@ -7,15 +7,19 @@ import logging
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO
 
 import structlog
 from opentelemetry.trace import get_current_span
 
 from shopscope import _wire as wire
-from shopscope._log_values import json_line, redact
+from shopscope._log_exceptions import exception_fields
+from shopscope._log_records import event_of, is_our_own, level_of
+from shopscope._log_setup import ACCESS_LOGGERS, LEVELS, StandardLibrary, Structlog, is_printed_by_service, parse_levels
+from shopscope._log_values import json_line, redact, visible
+from shopscope._privacy import scrub
+from shopscope._repeats import DEFAULT_REPEATS, Repeat, Repeats
 from shopscope._selfmetrics import internal_error
 from shopscope._span import Span
 from shopscope._tracer import encode_scope, journey_of
@@ -30,6 +34,7 @@ ATTRIBUTE = wire.tag(6, wire.LENGTH_DELIMITED)
 
 _TIME, _OBSERVED_TIME = wire.tag(1, wire.FIXED64), wire.tag(11, wire.FIXED64)
 _SEVERITY_NUMBER, _SEVERITY_TEXT = wire.tag(2, wire.VARINT), wire.tag(3, wire.LENGTH_DELIMITED)
+_DROPPED_ATTRIBUTES = wire.tag(7, wire.VARINT)
 _BODY = wire.tag(5, wire.LENGTH_DELIMITED)
 _TRACE_ID, _SPAN_ID = wire.tag(9, wire.LENGTH_DELIMITED) + b"\x10", wire.tag(10, wire.LENGTH_DELIMITED) + b"\x08"
 # https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber
@@ -40,7 +45,8 @@ _ENCODED_SEVERITIES = {
 }
 _METHOD_LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical", "notset": "debug"}
 _NOT_ATTRIBUTES = frozenset({"event", "level", "timestamp", "trace_id", "span_id", "service"})
-_LEVEL_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+# Errors repeat when something is down; lines below are the service's own record of what it did.
+_REPEATABLE = frozenset({"warning", "error", "critical"})
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
 # httpx logs every request at INFO, with its query; the CLIENT span says the same without it. The others would let any
 # client of the service write to its log, a line for each malformed header.
@@ -50,8 +56,6 @@ _TOO_TALKATIVE = {
     "opentelemetry.trace.propagation.tracecontext": logging.ERROR,
     "opentelemetry.trace.span": logging.ERROR,
 }
-
-_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 
 def encode_log(level: str, body: str, now_nano: int, trace_id: bytes, span_id: bytes, attributes: bytes) -> bytes:
@@ -86,61 +90,53 @@ class Clock:
 class LogPipeline:
     """Turns event dictionaries into lines on standard output and OTLP records."""
 
-    def __init__(self, service: str, log_format: str, level: str, emit: Emit) -> None:
-        self.service = service
-        self.level = level
+    def __init__(
+        self,
+        service: str,
+        log_format: str,
+        level: str,
+        emit: Emit,
+        *,
+        repeats: str = DEFAULT_REPEATS,
+        max_attributes: int = 128,
+        max_characters: int | None = None,
+    ) -> None:
+        self.service = scrub(service)
+        self.level, self._levels = parse_levels(level)
         self.clock = Clock()
         self.is_json = log_format == "json"
+        self.repeats = Repeats(repeats, self._report)
         self._emit = emit
+        self._max_attributes = max_attributes
+        self._max_characters = max_characters
         self._console = None if self.is_json else structlog.dev.ConsoleRenderer(colors=True)
-        self._handler = _Handler(self)
-        self._removed: list[tuple[logging.Logger, logging.Handler]] = []
-        self._extended: list[Any] | None = None
-        self._root_level = logging.NOTSET
+        self._standard_library = StandardLibrary(self._take)
+        self._structlog = Structlog(_PROCESSORS)
+        # structlog's own filter is one for all loggers; what it lets through for one of them is sorted out later.
+        self._least = min((self.level, *self._levels.values()), key=LEVELS.__getitem__)
 
     def install(self) -> None:
-        """Configure structlog and the root logger; a set-up that is there already is extended, not replaced."""
+        """Configure structlog and the standard library; a set-up that is there already is extended, not replaced."""
         global _installed  # noqa: PLW0603 (logging is configured once a process; a new pipeline replaces the old)
         if _installed is not None:
             _installed.uninstall()
         _installed = self
-        if structlog.is_configured():
-            processors = structlog.get_config()["processors"]
-            if not isinstance(processors, list):
-                processors = list(processors)
-                structlog.configure(processors=processors)
-            # In place: loggers that are bound and cached already share the list.
-            processors[-1:-1] = [_add_context, _send]
-            self._extended = processors
-        else:
-            structlog.configure(
-                processors=[structlog.contextvars.merge_contextvars, _render_and_send],
-                wrapper_class=structlog.make_filtering_bound_logger(self.level),
-                logger_factory=_LineLogger,
-                cache_logger_on_first_use=True,
-            )
-        root = logging.getLogger()
-        self._handler.is_printing = not any(type(handler) is logging.StreamHandler for handler in root.handlers)
-        root.addHandler(self._handler)
-        self._root_level = root.level
-        if self._handler.is_printing:
-            root.setLevel(self.level.upper())
-        self.adopt_server_loggers()
+        self._structlog.install(
+            {
+                "processors": [structlog.contextvars.merge_contextvars, _render_and_send],
+                "wrapper_class": structlog.make_filtering_bound_logger(self._least),
+                "logger_factory": _LineLogger,
+                "cache_logger_on_first_use": True,
+            }
+        )
         for name, least in _TOO_TALKATIVE.items():
             if logging.getLogger(name).level == logging.NOTSET:
                 logging.getLogger(name).setLevel(least)
+        self._standard_library.install(self.level, self._levels)
 
     def adopt_server_loggers(self) -> None:
-        """Send uvicorn's own lines through the root; its access lines are replaced by ours.
-
-        Uvicorn may configure its loggers after ``init``, so this is called again when the application starts.
-        """
-        for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
-            server_logger = logging.getLogger(name)
-            for handler in server_logger.handlers[:]:
-                server_logger.removeHandler(handler)
-                self._removed.append((server_logger, handler))
-            server_logger.propagate = name != "uvicorn.access"
+        """Send the servers' own lines through our chain; their access lines are replaced by ours."""
+        self._standard_library.adopt_server_loggers()
 
     def stop_sending(self) -> None:
         """Print lines from now on, without sending them; the last lines of a process come after its telemetry."""
@@ -148,23 +144,38 @@ class LogPipeline:
 
     def uninstall(self) -> None:
         """Undo ``install``."""
-        logging.getLogger().removeHandler(self._handler)
-        logging.getLogger().setLevel(self._root_level)
-        for server_logger, handler in self._removed:
-            server_logger.addHandler(handler)
-        self._removed.clear()
-        if self._extended is None:
-            structlog.reset_defaults()
-        else:
-            self._extended[:] = [processor for processor in self._extended if processor not in _PROCESSORS]
+        self.repeats.flush()
+        self._standard_library.uninstall()
+        self._structlog.uninstall()
+
+    def admits(self, level: str, event: EventDict) -> bool:
+        """Whether a line of structlog is loud enough for its logger, and has not come too often."""
+        name = event.get("logger_name") or event.get("logger") or ""
+        if self._levels and LEVELS.get(level, 0) < LEVELS[self._level_of(str(name))]:
+            return False
+        if level not in _REPEATABLE:
+            return True
+        return self.repeats.admit(level, wire.safe_str(name), wire.safe_str(event.get("event")))
+
+    def _level_of(self, name: str) -> str:
+        """The level set for a logger or the nearest one above it."""
+        while name:
+            if name in self._levels:
+                return self._levels[name]
+            name = name.rpartition(".")[0]
+        return self.level
 
     def add_context(self, _: Any, method: str, event: EventDict) -> EventDict:
-        """Level, time, service, ids and journey of the current span; secrets by key are redacted."""
+        """Level, time, service, ids and journey of the current span; secrets are taken out."""
+        raised = event.pop("exc_info", None)
+        if raised:
+            event.update(exception_fields(raised))
+        if "logger_name" in event:
+            event["logger"] = event.pop("logger_name")
+        redact(event)
         event.setdefault("level", _METHOD_LEVELS.get(method, method))
         event.setdefault("timestamp", self.clock.stamp(time.time_ns()))
         event["service"] = self.service
-        if "logger_name" in event:
-            event["logger"] = event.pop("logger_name")
         span = get_current_span()
         context = span.get_span_context()
         if context.is_valid:
@@ -172,41 +183,110 @@ class LogPipeline:
             event["span_id"] = f"{context.span_id:016x}"
         journey = span.journey if isinstance(span, Span) else journey_of()
         if journey:
-            event["journey"] = journey
-        redact(event)
-        _render_exception(event)
+            event["journey"] = scrub(journey)
         return event
 
-    def send(self, logger: Any, method: str, event: EventDict) -> EventDict:
+    def send(self, method: str, event: EventDict) -> EventDict:
         """Queue the event for OTLP."""
         try:
-            number = _LEVEL_NUMBERS.get(_METHOD_LEVELS.get(method, method), logging.INFO)
-            if isinstance(logger, logging.Logger) and logger.isEnabledFor(number):
-                # structlog over the standard library: the rendered line comes back as a record.
-                _sent.is_coming_back = True
-            self._emit(Record(SCOPE, _encode_event(event, _METHOD_LEVELS.get(method, method))))
+            self._emit(Record(SCOPE, self._encode(event, _METHOD_LEVELS.get(method, method))))
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("log record")
         return event
 
+    def _encode(self, event: EventDict, level: str) -> bytes:
+        pairs = [pair for pair in event.items() if pair[0] not in _NOT_ATTRIBUTES]
+        left_out = len(pairs) - self._max_attributes
+        attributes = dict(pairs[: self._max_attributes] if left_out > 0 else pairs)
+        if "journey" in attributes:
+            attributes["shopscope.journey"] = attributes.pop("journey")
+        if self._max_characters is not None:
+            attributes = {
+                key: value[: self._max_characters] if isinstance(value, str) else value
+                for key, value in attributes.items()
+            }
+        encoded = encode_log(
+            level if level in _SEVERITIES else "info",
+            wire.safe_str(event.get("event", "")),
+            time.time_ns(),
+            _raw_id(event.get("trace_id"), _TRACE_ID_BYTES),
+            _raw_id(event.get("span_id"), _SPAN_ID_BYTES),
+            wire.attributes(ATTRIBUTE, attributes),
+        )
+        return encoded + _DROPPED_ATTRIBUTES + wire.varint(left_out) if left_out > 0 else encoded
+
     def render(self, event: EventDict) -> bytes:
         """One line without its end: JSON with the most telling keys first, or colours."""
         if self._console is not None:
-            return str(self._console(None, "", event)).encode()
+            return self._render_for_people(event)
         head = {key: event.pop(key, None) for key in ("timestamp", "level", "event")}
         return json_line({**head, **event})
+
+    def _render_for_people(self, event: EventDict) -> bytes:
+        stack = event.pop("exception.stacktrace", "")
+        shown = {visible(wire.safe_str(key)): visible(v) if isinstance(v, str) else v for key, v in event.items()}
+        lines = [str(self._console(None, "", shown))] if self._console is not None else []
+        # Indented, so that a line break in an exception's text cannot pass for a line of ours.
+        lines += [f"    {visible(line)}" for line in stack.splitlines()]
+        return "\n".join(lines).encode("utf-8", "replace")
+
+    def _take(self, logger: logging.Logger, record: logging.LogRecord) -> None:
+        """A record of the standard library, on its way to handlers."""
+        if record.name in ACCESS_LOGGERS:
+            return
+        is_sent, _thread.is_coming_back = _thread.is_coming_back, False
+        if _thread.depth >= _MAX_DEPTH:
+            # The text of a value logs, and so on.
+            return
+        _thread.depth += 1
+        try:
+            self._take_once(logger, record, is_sent=is_sent)
+        finally:
+            _thread.depth -= 1
+
+    def _take_once(self, logger: logging.Logger, record: logging.LogRecord, *, is_sent: bool) -> None:
+        is_printed = is_printed_by_service(logger)
+        if is_sent and is_printed:
+            return
+        level = level_of(record.levelno)
+        is_new = level in _REPEATABLE and not is_sent
+        if is_new and not self.repeats.admit(level, record.name, wire.safe_str(record.msg)):
+            return
+        event = self.add_context(None, level, event_of(record, level))
+        if not is_sent and not is_our_own(record):
+            event = self.send(level, event)
+        if not is_printed:
+            write_line(self.render(event))
+
+    def _report(self, repeat: Repeat) -> None:
+        """Sum up what has not been written."""
+        event: EventDict = {
+            "event": "repeated lines left out",
+            "level": repeat.level,
+            "repeated_event": repeat.template,
+            "repeats": repeat.count,
+            "period_seconds": repeat.period_seconds,
+        }
+        if repeat.logger:
+            event["logger"] = repeat.logger
+        event = self.send(repeat.level, self.add_context(None, repeat.level, event))
+        write_line(self.render(event))
 
 
 _installed: LogPipeline | None = None
 
 
-class _Sent(threading.local):
-    """Whether the next record of this thread is an event that has been sent already."""
+class _Thread(threading.local):
+    """What a thread is in the middle of."""
 
+    #: The next record is an event that has been sent already.
     is_coming_back = False
+    #: Lines being made, one in the making of another: the text of a value may log.
+    depth = 0
 
 
-_sent = _Sent()
+_thread = _Thread()
+_MAX_DEPTH = 4
 
 
 # structlog caches a logger with its processors, so these outlive a pipeline and ask for the one that runs now.
@@ -215,20 +295,47 @@ def _add_context(logger: Any, method: str, event: EventDict) -> EventDict:
         return event if _installed is None else _installed.add_context(logger, method, event)
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("log context")
-        return event
+        return _remains(method, event)
 
 
 def _send(logger: Any, method: str, event: EventDict) -> EventDict:
-    return event if _installed is None else _installed.send(logger, method, event)
+    if _installed is None:
+        return event
+    if isinstance(logger, logging.Logger):
+        # structlog over the standard library: the rendered line comes back as a record.
+        level = _METHOD_LEVELS.get(method, method)
+        _thread.is_coming_back = logger.isEnabledFor(LEVELS.get(level, logging.INFO))
+    # What the service prints itself is its own affair; we send what we would print.
+    return _installed.send(method, event) if _is_admitted(_installed, method, event) else event
 
 
 def _render_and_send(logger: Any, method: str, event: EventDict) -> bytes:
-    event = _send(logger, method, _add_context(logger, method, event))
+    if _installed is not None and not _is_admitted(_installed, method, event):
+        raise structlog.DropEvent
+    if _thread.depth >= _MAX_DEPTH:
+        raise structlog.DropEvent
+    _thread.depth += 1
     try:
-        return json_line(event) if _installed is None else _installed.render(event)
+        event = _add_context(logger, method, event)
+        return json_line(event) if _installed is None else _installed.render(_installed.send(method, event))
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("log line")
-        return json_line({"level": method, "event": wire.safe_str(event.get("event"))})
+        return json_line(_remains(method, event))
+    finally:
+        _thread.depth -= 1
+
+
+def _is_admitted(pipeline: LogPipeline, method: str, event: EventDict) -> bool:
+    try:
+        return pipeline.admits(_METHOD_LEVELS.get(method, method), event)
+    except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+        internal_error("log level")
+        return True
+
+
+def _remains(method: str, event: EventDict) -> EventDict:
+    """What is left of a line that we could not make: nothing of it has been looked at for secrets but its text."""
+    return {"level": method, "event": scrub(wire.safe_str(event.get("event")))}
 
 
 _PROCESSORS = (_add_context, _send)
@@ -273,51 +380,6 @@ def write_line(line: bytes, stream: TextIO | None = None) -> None:
         internal_error("log line")
 
 
-class _Handler(logging.Handler):
-    """Standard library records into the same chain."""
-
-    def __init__(self, pipeline: LogPipeline) -> None:
-        super().__init__()
-        self._pipeline = pipeline
-        self.is_printing = True
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            level = _level_of(record.levelno)
-            event: EventDict = {"event": record.getMessage(), "level": level, "logger": record.name}
-            event.update((key, value) for key, value in vars(record).items() if key not in _RECORD_FIELDS)
-            if record.exc_info and record.exc_info[0] is not None:
-                event["exc_info"] = record.exc_info
-            event = self._pipeline.add_context(None, level, event)
-            if _sent.is_coming_back:
-                _sent.is_coming_back = False
-            else:
-                event = self._pipeline.send(None, level, event)
-            if self.is_printing:
-                write_line(self._pipeline.render(event))
-        except Exception:  # noqa: BLE001 (the promise of logging handlers)
-            self.handleError(record)
-
-
-def _level_of(number: int) -> str:
-    """The level at or below a number of the standard library, which may be a level of the user's own."""
-    return next((level for level, least in reversed(_LEVEL_NUMBERS.items()) if number >= least), "debug")
-
-
-def _encode_event(event: Mapping[str, Any], level: str) -> bytes:
-    attributes = {key: value for key, value in event.items() if key not in _NOT_ATTRIBUTES}
-    if "journey" in attributes:
-        attributes["shopscope.journey"] = attributes.pop("journey")
-    return encode_log(
-        level if level in _SEVERITIES else "info",
-        wire.safe_str(event.get("event", "")),
-        time.time_ns(),
-        _raw_id(event.get("trace_id"), _TRACE_ID_BYTES),
-        _raw_id(event.get("span_id"), _SPAN_ID_BYTES),
-        wire.attributes(ATTRIBUTE, attributes),
-    )
-
-
 def _raw_id(value: object, size: int) -> bytes:
     """An id's bytes; nothing if the service has put something else under the id's name."""
     try:
@@ -325,17 +387,3 @@ def _raw_id(value: object, size: int) -> bytes:
     except ValueError:
         return b""
     return raw if len(raw) == size else b""
-
-
-def _render_exception(event: EventDict) -> None:
-    raised = event.pop("exc_info", None)
-    if not raised:
-        return
-    if isinstance(raised, BaseException):
-        raised = (type(raised), raised, raised.__traceback__)
-    elif not isinstance(raised, tuple):
-        raised = sys.exc_info()
-    if isinstance(raised[1], BaseException):
-        event["exception.type"] = raised[0].__qualname__
-        event["exception.message"] = wire.safe_str(raised[1])
-        event["exception.stacktrace"] = "".join(traceback.format_exception(*raised))

@@ -84,6 +84,11 @@ def scrub_end(text: str) -> str:
     return _remember(text, _CUT + found[-(MAX_CHARACTERS - _LOOK_AHEAD) :])
 
 
+def scrub_whole(text: str) -> str:
+    """The text without secrets, however long it is: a line that the service prints itself is not ours to cut."""
+    return text if text in KNOWN_CLEAN else _redact(text)
+
+
 def _remember(text: str, found: str) -> str:
     if len(found) > _MAX_CLEAN_CHARACTERS:
         # It is on its way to several places, and is looked at once.

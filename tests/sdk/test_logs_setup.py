@@ -9,6 +9,7 @@ import structlog
 from opentelemetry import trace
 
 import shopscope
+from shopscope import _logs
 
 
 @pytest.fixture
@@ -130,4 +131,7 @@ def test_root_level_comes_back(observe):
     before = root.level, len(root.handlers)
     observe(SHOPSCOPE_LOG_LEVEL="debug").shutdown()
     observe(SHOPSCOPE_LOG_LEVEL="info")
-    assert (logging.INFO, before[1] + 1) == (root.level, len(root.handlers))
+    assert (logging.INFO, before[1]) == (root.level, len(root.handlers))
+    shopscope.shutdown()
+    _logs.reset()
+    assert before == (root.level, len(root.handlers))
