@@ -141,14 +141,21 @@ class TracerProvider(trace.TracerProvider):
         self._wanted = wanted
         is_default = wanted == Custom() and self.limits == DEFAULT_LIMITS
         self.custom = None if is_default else wanted
-        self.finish = self._export if is_default else self._finish_custom
+        if is_default:
+            self.finish = self._export
+        elif wanted.processors or self.limits != DEFAULT_LIMITS:
+            self.finish = self._finish_settled
+        else:
+            self.finish = self._finish_sampled
         for tracer in self._tracers.values():
             tracer.follow()
 
-    def _finish_custom(self, span: Span) -> None:
-        """Bring constant attributes within reach of processors and limits, then export, then show."""
-        span.unfold(self.limits)
+    def _finish_sampled(self, span: Span) -> None:
         (self._export if span.is_sampled else self._observe)(span)
+
+    def _finish_settled(self, span: Span) -> None:
+        span.settle(self.limits)
+        self._finish_sampled(span)
         end_processed(span, self._wanted.processors)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags, TraceState
 
 from shopscope import _wire as wire
+from shopscope._decode import read_attributes
 from shopscope._extras import HAS_IS_REMOTE, IS_REMOTE, KNOWN_FLAGS, Extras, encode_extras
 from shopscope._limits import SCALARS, SpanLimits, clean, clean_all, clean_key
 from shopscope._readable import Readable
@@ -256,13 +257,22 @@ class Span(Readable):
         self.record_exception(exception)
         self.set_status(StatusCode.ERROR, f"{type(exception).__name__}: {wire.safe_str(exception)}")
 
-    def unfold(self, limits: SpanLimits) -> None:
-        """Bring all attributes together, within the limits, for whoever reads or bounds them one by one."""
-        everything = self.all_attributes()
-        self.attributes, dropped = clean_all(everything, limits.attributes, limits.value_length)
+    def settle(self, limits: SpanLimits) -> None:
+        """Make all of the span readable: attributes together and within the limits, secrets hidden as on the wire."""
+        kept, dropped = clean_all(self.all_attributes(), limits.attributes, limits.value_length)
+        self.attributes = _hidden(kept)
         self.constant_attributes = b""
+        self.name = wire.utf8(self.name).decode()
         if dropped:
             self.extra().dropped_attributes += dropped
+        extras = self._extras
+        if extras is not None:
+            extras.status_message = wire.utf8(extras.status_message).decode()
+            extras.events = [
+                (wire.utf8(name).decode(), _hidden(attributes), timestamp, lost)
+                for name, attributes, timestamp, lost in extras.events
+            ]
+            extras.links = [(context, _hidden(attributes), lost) for context, attributes, lost in extras.links]
 
     def encode(self) -> bytes:
         """The body of an OTLP ``Span``."""
@@ -326,6 +336,11 @@ class UnsampledSpan(Span):
 
 
 Finish = Callable[[Span], None]
+
+
+def _hidden(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as a backend would read them: there and back is the one way that misses no secret."""
+    return read_attributes(wire.attributes(ATTRIBUTE, attributes))
 
 
 def text_of(name: object) -> str:

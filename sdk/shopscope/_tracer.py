@@ -100,10 +100,20 @@ class Tracer(trace.Tracer):
             span.choose_exit(records=record_exception, sets_status=set_status_on_exception)
         return span
 
-    def start(self, name: str, kind: int, parent: trace.Span, context: "Context | None" = None) -> trace.Span:
-        """The short way in for our own instrumentation: no attributes, parent at hand, the default sampler inline."""
+    def start(
+        self,
+        name: str,
+        kind: int,
+        parent: trace.Span,
+        context: "Context | None" = None,
+        known: "Mapping[str, AnyValue] | None" = None,
+    ) -> trace.Span:
+        """The short way in for our own instrumentation: parent at hand, the default sampler inline.
+
+        What is ``known`` serves samplers and processors; without any of the service's own it is not set.
+        """
         if self.custom is not None:
-            return start_custom(self, self.custom, Request(name, _KINDS[kind], parent, context))
+            return start_custom(self, self.custom, Request(name, _KINDS[kind], parent, context, known))
         if type(parent) is Span:
             trace_id, flags, state = parent.trace_id, parent.flags, parent.trace_state
             return Span(name, kind, trace_id, _bits(64) or 1, parent.span_id, self, flags, parent.journey, state)
