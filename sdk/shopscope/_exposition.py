@@ -16,6 +16,7 @@ from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
 from shopscope._families import Example, Family, ScopeFamilies, Series
+from shopscope._privacy import scrub_labels
 from shopscope._prometheus_names import prometheus_labels, prometheus_name
 from shopscope._selfmetrics import internal_error, log_once
 
@@ -62,7 +63,9 @@ class Exposition:
         found |= measured
         for metric in found.values():
             if metric is not target:
-                metric.samples = [sample._replace(labels={**identity, **sample.labels}) for sample in metric.samples]
+                metric.samples = [
+                    sample._replace(labels={**identity, **scrub_labels(sample.labels)}) for sample in metric.samples
+                ]
             if metric.samples:
                 yield metric
 
@@ -149,7 +152,7 @@ def _samples(name: str, kind: str, series: Series, labels: dict[str, str]) -> It
         bound = series.bounds[index] if index < len(series.bounds) else float("inf")
         before = series.bounds[index - 1] if index else float("-inf")
         example = next((_exemplar(one) for one in series.examples if before < one.value <= bound), None)
-        yield Sample(f"{name}_bucket", {**labels, "le": floatToGoString(bound)}, cumulative, None, example)
+        yield Sample(f"{name}_bucket", {**labels, "le": floatToGoString(bound)}, cumulative, None, example)  # type: ignore[no-untyped-call]
     yield Sample(f"{name}_count", labels, series.count)
     yield Sample(f"{name}_sum", labels, series.total)
 

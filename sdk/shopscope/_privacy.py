@@ -7,7 +7,7 @@ and so checked, once.
 import functools
 import re
 from collections import deque
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 from shopscope._patterns import REDACTED, SECRET_KEY, is_card, redact_text
@@ -98,6 +98,11 @@ def _remember(text: str, found: str) -> str:
             KNOWN_CLEAN.clear()
         KNOWN_CLEAN.add(text)
     return found
+
+
+def scrub_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels of a metric without secrets."""
+    return {key: REDACTED if hides(key, value) else scrub(value) for key, value in labels.items()}
 
 
 def scrub_bytes(value: bytes) -> bytes:

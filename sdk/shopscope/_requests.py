@@ -1,22 +1,26 @@
 """What requests of one kind share, encoded or looked up once, and the little that is left to do for each."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from shopscope import _logs as logs
 from shopscope import _wire as wire
-from shopscope._log_values import json_line
+from shopscope._log_values import json_line, redact
 from shopscope._pipeline import Pipeline
-from shopscope._routes import KNOWN_METHODS, Scope
+from shopscope._privacy import scrub
+from shopscope._routes import FIRST_SERVER_ERROR
 from shopscope._span import ATTRIBUTE, JOURNEY_KEY
 from shopscope._worker import Record
 
-FIRST_SERVER_ERROR = 500
+if TYPE_CHECKING:
+    from shopscope._server import Request
+
 _LOGGED = ("http.request.method", "http.route", "http.response.status_code", "error.type", "url.path", JOURNEY_KEY)
 _LAST_PORT = 65535
 _DURATION = "duration_ms"
+_WEBSOCKETS = ("ws", "wss")
 
 
 class RequestKind:
@@ -38,14 +42,13 @@ class RequestKind:
         "span_name",
     )
 
-    def __init__(
-        self, pipeline: Pipeline, scope: Scope, route: str, status: int, journey: str, host: bytes, agent: bytes
-    ) -> None:
-        is_known = scope["method"] in KNOWN_METHODS
-        method = scope["method"] if is_known else "_OTHER"
-        attributes = _attributes(scope, method, route, status, host, agent)
+    def __init__(self, pipeline: Pipeline, request: "Request", route: str) -> None:
+        is_known = request.method in pipeline.settings.http.known_methods
+        method = request.method if is_known else "_OTHER"
+        status, journey = request.status, request.journey_name
+        attributes = _attributes(request, method, route)
         self._pipeline = pipeline
-        self._has_constant_path = scope["path"] == route
+        self._has_constant_path = request.path == route
         if self._has_constant_path:
             attributes["url.path"] = route
         self.is_error = status >= FIRST_SERVER_ERROR or not status
@@ -61,8 +64,14 @@ class RequestKind:
             logged["journey"] = logged.pop(JOURNEY_KEY)
         service = pipeline.settings.service
         line = {"level": self._level, "event": "request", "logger": "shopscope.access", "service": service, **logged}
-        self._line = orjson.dumps(line)[1:-1].decode()
-        self.duration = pipeline.instruments.request(method, route, str(status) if status else "")
+        redact(line)
+        self._line = json_line(line)[1:-1].decode()
+        #: None for a websocket, which lasts as long as its client likes: among durations it would only mislead.
+        self.duration = (
+            None
+            if request.protocol[0] in _WEBSOCKETS
+            else pipeline.instruments.request(method, route, str(status) if status else "")
+        )
 
     def span_attributes_but(self, own: Mapping[str, Any]) -> bytes:
         """The span's attributes without those that the service has set itself."""
@@ -79,6 +88,7 @@ class RequestKind:
         """Write the access line and queue its OTLP record."""
         pipeline = self._pipeline
         trace_id, span_id = ids
+        path = scrub(path)
         tail = "" if self._has_constant_path else f',"url.path":{json_line(path).decode()}'
         line = (
             f'{{"timestamp":"{pipeline.logs.clock.stamp(now_nano)}",{self._line}{tail},'
@@ -103,33 +113,37 @@ class RequestKind:
         pipeline.log_records.add(Record(logs.SCOPE, record))
 
 
-def _attributes(scope: Scope, method: str, route: str, status: int, host: bytes, agent: bytes) -> dict[str, str | int]:
+def _attributes(request: "Request", method: str, route: str) -> dict[str, str | int]:
     """Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span."""
-    attributes: dict[str, str | int] = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
+    (scheme, version), status = request.protocol, request.status
+    attributes: dict[str, str | int] = {"http.request.method": method, "url.scheme": scheme}
     if method == "_OTHER":
-        attributes["http.request.method_original"] = scope["method"]
+        attributes["http.request.method_original"] = request.method
     if route:
         attributes["http.route"] = route
     if status:
         attributes["http.response.status_code"] = status
     if status >= FIRST_SERVER_ERROR:
         attributes["error.type"] = str(status)
-    address, port = _host_and_port(scope, host)
+    address, port = _host_and_port(request)
     attributes["server.address"] = address
     if port is not None:
         attributes["server.port"] = port
-    attributes["network.protocol.version"] = scope.get("http_version", "1.1")
-    if agent:
-        attributes["user_agent.original"] = agent.decode("latin-1")
+    if scheme in _WEBSOCKETS:
+        attributes["network.protocol.name"] = "websocket"
+    attributes["network.protocol.version"] = version
+    if request.agent:
+        attributes["user_agent.original"] = request.agent.decode("latin-1")
     return attributes
 
 
-def _host_and_port(scope: Scope, header: bytes) -> tuple[str, int | None]:
+def _host_and_port(request: "Request") -> tuple[str, int | None]:
     """From the Host header, else from the socket; the address never contains the port."""
-    if not header:
-        address, port = scope.get("server") or ("", None)
+    if not request.host:
+        address, port = request.server or ("", None)
         return str(address), port
-    host, separator, number = header.decode("latin-1").rpartition(":")
+    header = request.host.decode("latin-1")
+    host, separator, number = header.rpartition(":")
     if separator and number.isascii() and number.isdigit() and int(number) <= _LAST_PORT:
         return host.strip("[]"), int(number)
-    return header.decode("latin-1").strip("[]"), None
+    return header.strip("[]"), None

@@ -15,6 +15,7 @@ from shopscope import _wire as wire
 from shopscope._decode import read_attributes
 from shopscope._extras import HAS_IS_REMOTE, IS_REMOTE, KNOWN_FLAGS, Extras, encode_extras
 from shopscope._limits import SCALARS, SpanLimits, clean, clean_all, clean_key
+from shopscope._privacy import scrub_end
 from shopscope._readable import Readable
 from shopscope._selfmetrics import internal_error, log_once
 
@@ -368,5 +369,5 @@ def _exception_attributes(exception: BaseException) -> dict[str, str]:
     return {
         "exception.type": kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}",
         "exception.message": wire.safe_str(exception),
-        "exception.stacktrace": "".join(traceback.format_exception(exception)),
+        "exception.stacktrace": scrub_end("".join(traceback.format_exception(exception))),
     }
