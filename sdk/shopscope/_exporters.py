@@ -1,13 +1,13 @@
 """From an endpoint's settings to what sends, and to what stands in where nothing is sent."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from shopscope._console import Console
 from shopscope._endpoints import Endpoint
 from shopscope._transport import Exporter, Outcome, Reply, Transport
-from shopscope._worker import MetricReader, QueueLimits, Record, RecordQueue
+from shopscope._worker import Batch, MetricReader, QueueLimits, Record, RecordQueue
 
-Frame = Callable[[Sequence[Record]], bytes]
+Frame = Callable[[Batch], bytes]
 Collect = Callable[[], tuple[bytes, int]]
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from opentelemetry import trace
@@ -21,7 +21,7 @@ from shopscope._settings import Settings, announce
 from shopscope._span import Span
 from shopscope._tracer import Tracer, frame_spans
 from shopscope._version import __version__
-from shopscope._worker import Record
+from shopscope._worker import Batch, Record
 
 _CLIENT, _PRODUCER = trace.SpanKind.CLIENT.value, trace.SpanKind.PRODUCER.value
 _UNSET_OR_OK = (trace.StatusCode.UNSET.value, trace.StatusCode.OK.value)
@@ -135,8 +135,8 @@ class Pipeline:
         if self.scrape_page is not None:
             self.scrape_page.after_fork_in_child()
 
-    def _frame(self, records: Sequence[Record]) -> bytes:
-        return frame_spans(self.resource.encoded, records)
+    def _frame(self, batch: Batch) -> bytes:
+        return frame_spans(self.resource.encoded, batch)
 
 
 _active: Pipeline | None = None

@@ -15,7 +15,7 @@ from shopscope._extras import KNOWN_FLAGS
 from shopscope._ids import new_span_id, new_trace_id, random_bits
 from shopscope._readable import InstrumentationScope
 from shopscope._span import SAMPLED_RANDOM, Finish, Span, text_of
-from shopscope._worker import Record
+from shopscope._worker import Batch
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -148,10 +148,10 @@ class Tracer(trace.Tracer):
         return CurrentSpan(start, record_exception, set_status_on_exception, end_on_exit)
 
 
-def frame_spans(resource: bytes, records: Sequence[Record]) -> bytes:
+def frame_spans(resource: bytes, batch: Batch) -> bytes:
     """An ``ExportTraceServiceRequest`` (and, having the same fields, an ``ExportLogsServiceRequest``)."""
-    by_scope: dict[bytes, list[bytes]] = {}
-    for record in records:
-        by_scope.setdefault(record.scope, []).append(wire.message(_SPANS, record.body))
-    scopes = [wire.message(_SCOPE_SPANS, scope + b"".join(bodies)) for scope, bodies in by_scope.items()]
+    scopes = []
+    for scope, bodies in batch.items():
+        records = [_SPANS + wire.varint(len(body)) + body for body in bodies]
+        scopes.append(wire.message(_SCOPE_SPANS, scope + b"".join(records)))
     return wire.message(_RESOURCE_SPANS, resource + b"".join(scopes))

@@ -5,7 +5,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,10 @@ from shopscope._transport import Exporter, Outcome
 
 _FIRST_BACKOFF_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 30.0
+
+
+# Encoded records by the encoded instrumentation scope that they belong to.
+Batch = Mapping[bytes, Sequence[bytes]]
 
 
 class Record(NamedTuple):
@@ -62,6 +66,7 @@ class Worker(ABC):
         self._start_lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._is_stopping = False
         self._deadline = float("inf")
         #: The deadline has passed and what is in flight has been counted as lost.
         self._is_abandoned = False
@@ -92,6 +97,7 @@ class Worker(ABC):
     def request_stop(self, deadline: float) -> None:
         """Tell the thread to finish by ``deadline``, without waiting for it."""
         self._deadline = deadline
+        self._is_stopping = True
         self._stop.set()
         self._wake.set()
 
@@ -171,9 +177,7 @@ class Worker(ABC):
 class RecordQueue(Worker):
     """Spans or log records, encoded, waiting for their request."""
 
-    def __init__(
-        self, signal: str, transport: Exporter, limits: QueueLimits, frame: Callable[[Sequence[Record]], bytes]
-    ) -> None:
+    def __init__(self, signal: str, transport: Exporter, limits: QueueLimits, frame: Callable[[Batch], bytes]) -> None:
         super().__init__(signal, transport, limits.interval_seconds)
         self._limits = limits
         self._export_seconds = limits.export_seconds or float("inf")
@@ -181,7 +185,9 @@ class RecordQueue(Worker):
         self._reset_queue()
 
     def _reset_queue(self) -> None:
-        self._records: deque[Record] = deque()
+        # Two queues of plain bytes: a tuple for each record would be one more object that the garbage collector walks.
+        self._scopes: deque[bytes] = deque()
+        self._bodies: deque[bytes] = deque()
         self._bytes = 0
         self._in_flight = 0
         # Records ever queued, and those of them that have left the queue for good, delivered or lost.
@@ -192,19 +198,18 @@ class RecordQueue(Worker):
     def add(self, record: Record) -> None:
         """Queue a record; a full queue drops it and counts it."""
         limits = self._limits
+        scope, body = record
         with self._lock:
-            pending = len(self._records)
-            if pending >= limits.max_records or self._bytes >= limits.max_bytes or self._stop.is_set():
-                reason = "shutdown" if self._stop.is_set() else "queue_full"
-            else:
-                self._records.append(record)
-                self._bytes += len(record.body)
+            pending = len(self._bodies)
+            is_queued = pending < limits.max_records and self._bytes < limits.max_bytes and not self._is_stopping
+            if is_queued:
+                self._scopes.append(scope)
+                self._bodies.append(body)
+                self._bytes += len(body)
                 self._queued += 1
-                reason = ""
-        if reason:
-            dropped(self.signal, reason)
-            return
-        if pending + 1 == limits.batch_records:
+        if not is_queued:
+            dropped(self.signal, "shutdown" if self._is_stopping else "queue_full")
+        elif pending + 1 == limits.batch_records:
             self._wake.set()
         if self._thread is None:
             self.start()
@@ -212,7 +217,7 @@ class RecordQueue(Worker):
     def figures(self) -> QueueFigures:
         """What the self-telemetry shows."""
         with self._lock:
-            return QueueFigures(len(self._records), self._bytes, self._limits.max_records, self._queued)
+            return QueueFigures(len(self._bodies), self._bytes, self._limits.max_records, self._queued)
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until all that is queued now has been sent; false if it took longer."""
@@ -230,11 +235,12 @@ class RecordQueue(Worker):
         is_full = True
         # What comes in while a batch is on its way waits for the next interval: else busy services send tiny requests.
         while is_full and (batch := self._take()):
-            is_full = len(batch) == self._limits.batch_records
+            count = self._in_flight
+            is_full = count == self._limits.batch_records
             try:
-                self._deliver(self._frame(batch), len(batch), keep_trying=True)
+                self._deliver(self._frame(batch), count, keep_trying=True)
             except Exception:
-                dropped(self.signal, "fault", len(batch))
+                dropped(self.signal, "fault", count)
                 raise
             finally:
                 with self._drained:
@@ -242,18 +248,21 @@ class RecordQueue(Worker):
                     self._in_flight = 0
                     self._drained.notify_all()
 
-    def _take(self) -> list[Record]:
+    def _take(self) -> Batch:
+        batch: dict[bytes, list[bytes]] = {}
         with self._lock:
-            records = self._records
-            batch = [records.popleft() for _ in range(min(len(records), self._limits.batch_records))]
-            self._bytes -= sum(len(record.body) for record in batch)
-            self._in_flight = len(batch)
+            self._in_flight = min(len(self._bodies), self._limits.batch_records)
+            for _ in range(self._in_flight):
+                body = self._bodies.popleft()
+                batch.setdefault(self._scopes.popleft(), []).append(body)
+                self._bytes -= len(body)
         return batch
 
     def _abandon(self) -> None:
         with self._lock:
-            lost = len(self._records) + self._in_flight
-            self._records.clear()
+            lost = len(self._bodies) + self._in_flight
+            self._scopes.clear()
+            self._bodies.clear()
             self._in_flight = 0
             self._settled += lost
             self._drained.notify_all()
