@@ -1,25 +1,43 @@
-"""How the middleware gets around an application that is there already."""
+"""Which kind of application ``init`` was given, without importing a framework that is not there; and its middleware."""
 
-from collections.abc import Awaitable, Callable
+import importlib
+import inspect
 from typing import Any
 
-from shopscope._asgi import Middleware
+from shopscope._asgi import Middleware, OnShutdown
 from shopscope._errors import ConfigError
 from shopscope._pipeline import Pipeline
 
+_ASGI_ARGUMENTS, _WSGI_ARGUMENTS = 3, 2
 
-def instrument_app(app: Any, pipeline: Pipeline, on_shutdown: Callable[[], Awaitable[None]]) -> None:
-    """Make the middleware the outermost layer of a Starlette or FastAPI application.
+
+def instrument_app(app: Any, pipeline: Pipeline, on_shutdown: OnShutdown) -> None:
+    """Observe an application that is there already.
 
     Raises:
-        ConfigError: the application has no ``build_middleware_stack``.
+        ConfigError: the application is of no kind that we know.
     """
-    build = getattr(app, "build_middleware_stack", None)
-    if not callable(build):
-        kind = f"{type(app).__module__}.{type(app).__qualname__}"
-        raise ConfigError(
-            [f"app must be a FastAPI or Starlette application: {kind}; leave it out and use scope.asgi(your_app)"]
-        )
+    kinds = {f"{base.__module__}.{base.__qualname__}" for base in type(app).__mro__}
+    if callable(getattr(app, "build_middleware_stack", None)):
+        _instrument_starlette(app, pipeline, on_shutdown)
+    elif "flask.app.Flask" in kinds:
+        _integration("flask").instrument(app, pipeline)
+    elif "litestar.app.Litestar" in kinds:
+        _integration("litestar").instrument(app, pipeline, on_shutdown)
+    elif "django.core.handlers.base.BaseHandler" in kinds:
+        _integration("django").instrument()
+    elif "celery.app.base.Celery" in kinds:
+        _integration("celery").instrument()
+    else:
+        raise ConfigError([_advice(app)])
+
+
+def _integration(framework: str) -> Any:
+    return importlib.import_module(f"shopscope._{framework}")
+
+
+def _instrument_starlette(app: Any, pipeline: Pipeline, on_shutdown: OnShutdown) -> None:
+    build = app.build_middleware_stack
 
     def build_and_wrap() -> Middleware:
         return Middleware(build(), pipeline, on_shutdown)
@@ -32,3 +50,22 @@ def instrument_app(app: Any, pipeline: Pipeline, on_shutdown: Callable[[], Await
     if isinstance(native, dict):
         # FastAPI's own tracing wraps the stack from outside, where the scope's switch comes too late.
         native.update(tracing=False, metrics=False, logs=False)
+
+
+def _advice(app: Any) -> str:
+    kind = f"{type(app).__module__}.{type(app).__qualname__}"
+    return (
+        f"app must be a FastAPI, Starlette, Litestar, Flask, Django or Celery application: {kind}; "
+        f"leave it out and use {_wrapper_for(app)}"
+    )
+
+
+def _wrapper_for(app: Any) -> str:
+    """By its arguments an application says which protocol it speaks."""
+    try:
+        count = len(inspect.signature(app).parameters)
+    except (TypeError, ValueError):
+        count = 0
+    if count == _ASGI_ARGUMENTS:
+        return "app = scope.asgi(app)"
+    return "app = scope.wsgi(app)" if count == _WSGI_ARGUMENTS else "app = scope.asgi(app) or app = scope.wsgi(app)"

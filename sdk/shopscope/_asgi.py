@@ -1,75 +1,46 @@
-"""One pure ASGI middleware: a SERVER span, a histogram observation with exemplar, an SLO event and an access line.
+"""One pure ASGI middleware: what `_server` does for a request, with no spans for send and receive."""
 
-There are no spans for send and receive, and what is the same for every request of a route is encoded once: together
-that is most of the difference in cost to other agents.
-"""
-
-import time
+import functools
 from collections.abc import Awaitable, Callable
-from contextvars import Token
-from typing import Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
-from opentelemetry.baggage import _BAGGAGE_KEY
-from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, SpanContext
 
-from shopscope import _wire as wire
+from shopscope import _propagation
+from shopscope._exposition import asgi_app
+from shopscope._http_options import CapturedHeaders
 from shopscope._pipeline import Pipeline, active
-from shopscope._propagation import baggage_of, parent_of
-from shopscope._requests import RequestKind
-from shopscope._routes import UNTRACED_PATHS, JourneyRoutes, Scope, path_in_app, template_of
+from shopscope._routes import CAUGHT, FIRST_SERVER_ERROR, UNTRACED_PATHS, Scope, path_in_app, template_of
 from shopscope._selfmetrics import internal_error
-from shopscope._span import ATTRIBUTE, JOURNEY_KEY, Span
-from shopscope._tracer import SPAN_KEY, new_span_id, new_trace_id
-from shopscope.config import Journey, is_journey_name
+from shopscope._server import MAX_HEADER_BYTES, Request, Server, attach_untraced
 
 Message = Scope
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+OnShutdown = Callable[[], Awaitable[None]]
 
-_SERVER = trace.SpanKind.SERVER.value
-CLIENT_ADDRESS = "client.address"
-_MAX_KINDS_OF_REQUEST = 4096
-_MAX_CLIENTS = 1024
-_MAX_HEADER_BYTES = 256
+_SWITCHING_PROTOCOLS, _FORBIDDEN = 101, 403
+# https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
+_NORMAL_CLOSURE, _INTERNAL_ERROR, _NO_CODE = 1000, 1011, 1005
+# An attribute of ours: the conventions have none.
+_CLOSE_CODE = "shopscope.websocket.close_code"
+# By these frameworks say that the client is gone; their modules are not imported for it.
+_CLIENT_IS_GONE = frozenset({"ClientDisconnect", "WebSocketDisconnect"})
+_OBSERVED = "shopscope.observed"
 
 
-class _Request:
-    """One request on its way through the application."""
+class _HttpRequest(Request):
+    """A request and where its answer goes."""
 
-    __slots__ = (
-        "agent",
-        "end_unix_nano",
-        "host",
-        "journey",
-        "journey_name",
-        "root_path",
-        "scope",
-        "send",
-        "span",
-        "start_unix_nano",
-        "status",
-        "token",
-    )
+    __slots__ = ("root_path", "scope", "send")
 
-    scope: Scope
-    span: trace.Span
-    token: Token[Context]
-
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, method: str, scope: Scope, send: Send, scheme: str = "http") -> None:
+        protocol = scope.get("scheme", scheme), scope.get("http_version", "1.1")
+        super().__init__(method, scope["path"], protocol, scope.get("server"))
         self.scope = scope
-        self.send = send
         self.root_path: str = scope.get("root_path", "")
-        self.status = 0
-        self.start_unix_nano = time.time_ns()
-        self.end_unix_nano = 0
-        self.host = self.agent = b""
-        #: The journey that this service answers for.
-        self.journey: Journey | None = None
-        self.journey_name = ""
+        self.send = send
 
     async def watch(self, message: Message) -> None:
         """Pass a message on, noting status and end: the customer waits for the last byte, not for background tasks.
@@ -80,22 +51,89 @@ class _Request:
         if kind == "http.response.start":
             self.status = message["status"]
         elif kind == "http.response.body" and not message.get("more_body"):
-            self.end_unix_nano = time.time_ns()
-        await self.send(message)
+            self.finish()
+        try:
+            await self.send(message)
+        except OSError:
+            # By this a server says that the client is gone (ASGI 2.4).
+            self.is_left = True
+            raise
+
+
+class _CapturingRequest(_HttpRequest):
+    """A request whose response has headers that become attributes of the span."""
+
+    __slots__ = ("_captured",)
+
+    def __init__(self, captured: CapturedHeaders, method: str, scope: Scope, send: Send) -> None:
+        super().__init__(method, scope, send)
+        self._captured = captured
+
+    async def watch(self, message: Message) -> None:
+        """Pass a message on, noting headers too."""
+        if message["type"] == "http.response.start":
+            try:
+                self.span.set_attributes(self._captured.of_response(message.get("headers", ())))
+            except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+                internal_error("headers of response")
+        await super().watch(message)
+
+
+class _Socket(_HttpRequest):
+    """A websocket from handshake to closing; its messages are not observed."""
+
+    __slots__ = ("close_code", "receive")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__("GET", scope, send, "ws")
+        self.receive = receive
+        self.close_code = 0
+
+    async def listen(self) -> Message:
+        """Hand a message to the application, noting that the client closed or is gone."""
+        message = await self.receive()
+        if message["type"] == "websocket.disconnect" and not self.end_unix_nano:
+            self.close_code = message.get("code", _NO_CODE)
+            self.is_left = not self.status
+            self.finish()
+        return message
+
+    async def watch(self, message: Message) -> None:
+        """Pass a message on, noting that the application accepts, refuses or closes."""
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self.status = _SWITCHING_PROTOCOLS
+        elif kind == "websocket.close" and self.status:
+            self.close_code = message.get("code", _NORMAL_CLOSURE)
+            self.finish()
+        elif kind == "websocket.close":
+            self.status = _FORBIDDEN
+        elif kind == "websocket.http.response.start":
+            self.status = message["status"]
+        await super().watch(message)
+
+    def describe_end(self) -> None:
+        """Say how the connection was closed; an internal error is the service's, whoever went away is not."""
+        if self.close_code:
+            self.span.set_attribute(_CLOSE_CODE, self.close_code)
+        if self.close_code == _INTERNAL_ERROR:
+            self.span.set_status(trace.StatusCode.ERROR)
 
 
 class Middleware:
     """Observes one ASGI application."""
 
-    def __init__(self, app: Application, pipeline: Pipeline, on_shutdown: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, app: Application, pipeline: Pipeline, on_shutdown: OnShutdown) -> None:
         self.app = app
         self._on_shutdown = on_shutdown
         self._pipeline = pipeline
-        self._routes = JourneyRoutes(pipeline.settings.shop.of_service(pipeline.settings.service))
-        self._journeys = pipeline.settings.shop.journeys
-        self._kinds: dict[tuple[Any, ...], RequestKind] = {}
-        self._clients: dict[str, bytes] = {}
-        pipeline.caches.append(self._kinds)
+        self._server = Server(pipeline)
+        self._excluded = pipeline.settings.http.excluded
+        self._captured = captured = pipeline.settings.http.server_headers
+        self._request = _HttpRequest if captured is None else functools.partial(_CapturingRequest, captured)
+        self._metrics_path = pipeline.settings.metrics_path
+        self._untraced = UNTRACED_PATHS | {self._metrics_path} if self._metrics_path else UNTRACED_PATHS
+        self._metrics_app = asgi_app(pipeline.metering.exposition)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -105,14 +143,19 @@ class Middleware:
             return
         # FastAPI (0.142 and later) would trace the request a second time.
         scope["fastapi.telemetry"] = None
-        if kind != "http" or active() is not self._pipeline:
+        if active() is not self._pipeline or _OBSERVED in scope:
             await self.app(scope, receive, send)
             return
-        path = path_in_app(scope)
-        if path in UNTRACED_PATHS:
-            await self._serve_untraced(scope, receive, send)
+        scope[_OBSERVED] = True
+        if kind != "http":
+            await (self._serve_socket if kind == "websocket" else self.app)(scope, receive, send)
             return
-        request = self._begin(scope, send, path)
+        path = path_in_app(scope)
+        if path in self._untraced or (self._excluded is not None and self._excluded.search(_address(scope))):
+            app = self._metrics_app if path == self._metrics_path else self.app
+            await self._serve_untraced(app, scope, receive, send)
+            return
+        request = self._begin(self._request(scope["method"], scope, send), path)
         if request is None:
             await self.app(scope, receive, send)
             return
@@ -123,12 +166,24 @@ class Middleware:
             raise
         self._end(request, None)
 
-    async def _serve_untraced(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve below a span that is not sampled, so that the statements of a health check are no traces either."""
-        identity = SpanContext(new_trace_id(), new_span_id(), is_remote=False)
-        token = context_api.attach(Context({SPAN_KEY: NonRecordingSpan(identity)}))
-        try:
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        socket = _Socket(scope, receive, send)
+        if self._begin(socket, None) is None:
             await self.app(scope, receive, send)
+            return
+        try:
+            await self.app(scope, socket.listen, socket.watch)
+        except BaseException as error:
+            socket.describe_end()
+            self._end(socket, error)
+            raise
+        socket.describe_end()
+        self._end(socket, None)
+
+    async def _serve_untraced(self, app: Application, scope: Scope, receive: Receive, send: Send) -> None:
+        token = attach_untraced()
+        try:
+            await app(scope, receive, send)
         finally:
             context_api.detach(token)
 
@@ -145,6 +200,7 @@ class Middleware:
                 await self._on_shutdown()
             elif message["type"] == "lifespan.startup.complete":
                 self._pipeline.logs.adopt_server_loggers()
+                self._pipeline.metering.serving()
             await send(message)
 
         try:
@@ -158,134 +214,47 @@ class Middleware:
                 await receive()
                 await watch({"type": f"lifespan.{event}.complete"})
 
-    def _begin(self, scope: Scope, send: Send, path: str) -> _Request | None:
+    def _begin(self, request: _HttpRequest, path: str | None) -> _HttpRequest | None:
         try:
-            request = _Request(scope, send)
             traceparent = baggage = b""
             tracestate: tuple[bytes, ...] = ()
-            for name, value in scope["headers"]:
+            headers = request.scope["headers"]
+            if _propagation.foreign is not None:
+                headers = _propagation.as_w3c(headers)
+            for name, value in headers:
                 if name == b"traceparent":
                     traceparent = value
                 elif name == b"baggage":
                     baggage = baggage + b"," + value if baggage else value
                 elif name == b"host":
-                    request.host = value[:_MAX_HEADER_BYTES]
+                    request.host = value[:MAX_HEADER_BYTES]
                 elif name == b"user-agent":
-                    request.agent = value[:_MAX_HEADER_BYTES]
+                    request.agent = value[:MAX_HEADER_BYTES]
                 elif name == b"tracestate":
                     tracestate = (*tracestate, value)
-            parent = parent_of(traceparent, tracestate) if traceparent else trace.INVALID_SPAN
-            entries = self._set_journey(request, path, baggage_of(baggage))
-            # An empty context, not the current one: what the server's own task holds is no part of the request.
-            request.span = span = self._pipeline.tracer.start(scope["method"], _SERVER, parent, _EMPTY)
-            if isinstance(span, Span):
-                span.journey = request.journey_name
-            request.token = context_api.attach(Context({SPAN_KEY: span, _BAGGAGE_KEY: entries}))
-            self._pipeline.instruments.active += 1
+            self._server.begin(request, path, traceparent, tracestate, baggage)
+            if self._captured is not None:
+                request.span.set_attributes(self._captured.of_request(request.scope["headers"]))
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("start of request")
             return None
         return request
 
-    def _set_journey(self, request: _Request, path: str, entries: dict[str, object]) -> dict[str, object]:
-        """The journey is the first service's whose route matches; later ones find it in baggage and keep it."""
-        journey = self._routes.find(request.scope["method"], path)
-        # Counted whatever baggage says: anyone can send some, and a failure must not be hidden by it.
-        request.journey = journey
-        carried = entries.get(JOURNEY_KEY)
-        if isinstance(carried, str) and self._is_known(carried):
-            request.journey_name = carried
-            return entries
-        if journey is None:
-            return entries
-        request.journey_name = journey.name
-        return {**entries, JOURNEY_KEY: journey.name}
-
-    def _is_known(self, journey: str) -> bool:
-        """Baggage may come from anyone: without a file only its form can be checked."""
-        return journey in self._journeys if self._journeys else is_journey_name(journey)
-
-    def _end(self, request: _Request, error: BaseException | None) -> None:
+    def _end(self, request: _HttpRequest, error: BaseException | None) -> None:
         try:
             context_api.detach(request.token)
-            self._pipeline.instruments.active -= 1
-            self._record(request, error)
+            if error is not None:
+                request.is_left = request.is_left or type(error).__name__ in _CLIENT_IS_GONE
+            elif request.status >= FIRST_SERVER_ERROR:
+                error = request.scope.pop(CAUGHT, None)
+            client = request.scope.get("client")
+            route = template_of(request.scope, request.root_path)
+            self._server.end(request, route, client[0] if client else "", error)
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of request")
 
-    def _record(self, request: _Request, error: BaseException | None) -> None:
-        is_answered = bool(request.end_unix_nano)
-        if not is_answered:
-            request.end_unix_nano = time.time_ns()
-        kind = self._kind_of(request)
-        span = request.span
-        # Asking our own span for its context would build one; its ids are at hand.
-        identity = span if isinstance(span, Span) else span.get_span_context()
-        ids = identity.trace_id, identity.span_id
-        nanoseconds = request.end_unix_nano - request.start_unix_nano
-        seconds = nanoseconds / 1e9
-        exemplar = {"trace_id": f"{ids[0]:032x}", "span_id": f"{ids[1]:016x}"}
-        is_recorded = isinstance(span, Span)
-        # An exemplar that leads to no trace would be worse than none.
-        example = exemplar if is_recorded else None
-        kind.duration.observe(seconds, example)
-        is_error = kind.is_error or (error is not None and not is_answered)
-        if request.journey is not None:
-            self._pipeline.instruments.count_journey(request.journey, seconds, example, is_error=is_error)
-        if isinstance(span, Span):
-            self._end_span(request, span, kind, error, is_error=is_error)
-        kind.log(request.scope["path"], request.end_unix_nano, nanoseconds / 1e6, ids)
 
-    def _end_span(
-        self, request: _Request, span: Span, kind: RequestKind, error: BaseException | None, *, is_error: bool
-    ) -> None:
-        span.start_unix_nano = request.start_unix_nano
-        if span.name is request.scope["method"]:  # not renamed by the service
-            span.name = kind.span_name
-        if error is not None and is_error:
-            span.fail(error)
-            span.attributes.setdefault("error.type", type(error).__qualname__)
-        elif error is not None:
-            # A background task's: the customer has the answer.
-            span.record_exception(error)
-        elif is_error:
-            span.set_status(trace.StatusCode.ERROR)
-        own, path = span.attributes, kind.path_attribute(request.scope["path"])
-        # What the service has set itself comes before what we know; a key must not be there twice.
-        span.constant_attributes = kind.span_attributes_but(own) if own else kind.span_attributes
-        if CLIENT_ADDRESS not in own:
-            span.constant_attributes += self._client_attribute(request.scope)
-        span.attributes = {**path, **own} if own else path
-        span.end(request.end_unix_nano)
-
-    def _client_attribute(self, scope: Scope) -> bytes:
-        client = scope.get("client")
-        if not client:
-            return b""
-        address = client[0]
-        encoded = self._clients.get(address)
-        if encoded is None:
-            encoded = wire.attributes(ATTRIBUTE, {CLIENT_ADDRESS: address})
-            if len(self._clients) < _MAX_CLIENTS:
-                self._clients[address] = encoded
-        return encoded
-
-    def _kind_of(self, request: _Request) -> RequestKind:
-        scope = request.scope
-        route = template_of(scope, request.root_path)
-        key = (
-            *(scope["method"], route, request.status, request.journey_name, request.host, request.agent),
-            *(scope.get("scheme"), scope.get("http_version"), scope["path"] == route),
-        )
-        kind = self._kinds.get(key)
-        if kind is None:
-            shared = (route, request.status, request.journey_name, request.host, request.agent)
-            kind = RequestKind(self._pipeline, scope, *shared)
-            # Host and agent are the client's to choose: they must not fill our memory.
-            if len(self._kinds) >= _MAX_KINDS_OF_REQUEST:
-                self._kinds.clear()
-            self._kinds[key] = kind
-        return kind
-
-
-_EMPTY = Context()
+def _address(scope: Scope) -> str:
+    """The request's address without its query."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return f"{scope.get('scheme', 'http')}://{host.decode('latin-1')}{scope['path']}"

@@ -7,8 +7,17 @@ from typing import Any
 from shopscope.config import Journey
 
 Scope = MutableMapping[str, Any]
+#: Where our integrations leave the template of a framework that does not put it into the scope itself.
+ROUTE = "shopscope.route"
+#: Where they leave the exception that a framework answers instead of raising it; it counts if the answer is a 500.
+CAUGHT = "shopscope.caught"
+FIRST_SERVER_ERROR = 500
 
 _PARAMETER = re.compile(r"\{([^{}:]+)(?::([^{}]+))?\}")
+# As toml's routes may write it: {name} or {name:type} (Starlette, Litestar), <name> or <type:name> (Flask, Django).
+_PLACE = re.compile(r"\{[^{}:]+(?::(?P<type>[^{}]+))?\}|<(?:(?P<converter>\w+)(?:\([^<>]*\))?:)?\w+>")
+_TYPES = {"path": ".*", "int": "[0-9]+"}
+_REGEX_ROUTE = "(?P<"
 # Any other method is _OTHER, so that methods stay bounded: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 UNTRACED_PATHS = frozenset(
@@ -25,7 +34,7 @@ class JourneyRoutes:
         for journey in journeys:
             for route in journey.routes:
                 method, _, template = route.partition(" ")
-                if "{" in template:
+                if "{" in template or "<" in template:
                     self._patterns.append((method, _pattern(template), journey))
                 else:
                     self._literal[method, template] = journey
@@ -41,9 +50,12 @@ class JourneyRoutes:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
+    if _REGEX_ROUTE in template:  # Django's re_path
+        return re.compile("/" + template.removeprefix("/").removeprefix("^").removesuffix("$"))
     parts, end = [], 0
-    for match in _PARAMETER.finditer(template):
-        parts += [re.escape(template[end : match.start()]), ".*" if match[2] == "path" else "[^/]+"]
+    for match in _PLACE.finditer(template):
+        its_type = match["type"] or match["converter"] or ""
+        parts += [re.escape(template[end : match.start()]), _TYPES.get(its_type, "[^/]+")]
         end = match.end()
     return re.compile("".join(parts) + re.escape(template[end:]))
 
@@ -57,7 +69,9 @@ def template_of(scope: Scope, root_path: str) -> str:
     """
     route = scope.get("route")
     if route is None:
-        return ""
+        path = scope.get(ROUTE) or scope.get("path_template", "")
+        mounts = scope.get("root_path", "").removeprefix(root_path)
+        return f"{mounts}{path}" if path else ""
     # FastAPI includes routers lazily: the route object has its own path alone, the context the full one.
     context = scope.get("fastapi", {}).get("effective_route_context")
     path = getattr(context, "path_format", None) or getattr(route, "path_format", None) or getattr(route, "path", "")

@@ -298,8 +298,8 @@ def test_kinds_of_request_do_not_fill_memory(observe, sink):
             await middleware({**connection, "client": (f"10.0.{number // 250}.{number % 250}", 1)}, None, send)
 
     asyncio.run(flood())
-    assert len(middleware._kinds) <= 4096
-    assert len(middleware._clients) <= 1024
+    assert len(middleware._server._kinds) <= 4096
+    assert len(middleware._server._clients) <= 1024
     assert sink.spans(1)
 
 

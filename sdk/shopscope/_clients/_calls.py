@@ -2,19 +2,23 @@
 
 import time
 from collections.abc import Callable, Hashable
+from contextvars import Token
 from dataclasses import dataclass
 from typing import Any
 
+from opentelemetry import context as context_api
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 from opentelemetry.trace.propagation import get_current_span
 
+from shopscope import _pipeline
 from shopscope import _wire as wire
 from shopscope._dependencies import Dependency
 from shopscope._pipeline import Pipeline
 from shopscope._selfmetrics import internal_error
 from shopscope._span import ATTRIBUTE, Span
-from shopscope._tracer import journey_of
+from shopscope._tracer import SPAN_KEY, journey_of, new_span_id, new_trace_id
 
 CLIENT = trace.SpanKind.CLIENT.value
 _ERROR = trace.StatusCode.ERROR.value
@@ -64,15 +68,30 @@ class UntracedCall(NonRecordingSpan):
 
     def end(self, end_time: int | None = None) -> None:
         """Observe the dependency."""
+        if _pipeline.watch_call is not None:
+            _pipeline.watch_call(self._pipeline, None, self._dependency)
         seconds = ((end_time or time.time_ns()) - self._start_unix_nano) / 1e9
         series = self._pipeline.instruments.dependency(journey_of(), self._dependency, self.outcome or "ok")
         series.observe(seconds)
 
 
+class _Silence(NonRecordingSpan):
+    """Where this is the current span, calls are neither traced nor counted."""
+
+
+def attach_silence() -> Token[Context]:
+    """Make calls from here on silent, as those that a library makes for a call that is observed already."""
+    silence = _Silence(SpanContext(new_trace_id(), new_span_id(), is_remote=False))
+    return context_api.attach(context_api.set_value(SPAN_KEY, silence))
+
+
 def start_call(pipeline: Pipeline, call: Call) -> trace.Span:
     """Start the span of a call below the current span."""
-    span = pipeline.tracer.start(call.name, CLIENT, get_current_span())
+    parent = get_current_span()
+    span = pipeline.tracer.start(call.name, CLIENT, parent)
     if not isinstance(span, Span):
+        if isinstance(parent, _Silence):
+            return span
         return UntracedCall(span.get_span_context(), pipeline, call.dependency)
     span.constant_attributes = call.attributes
     span.dependency = call.dependency
