@@ -5,6 +5,7 @@ reaches any of them, and counters of two processes under one name would be nonse
 """
 
 import asyncio
+import copy
 import gzip
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
@@ -62,12 +63,14 @@ class Exposition:
                 _add(measured, found, family, scope.name)
         found |= measured
         for metric in found.values():
-            if metric is not target:
-                metric.samples = [
-                    sample._replace(labels={**identity, **scrub_labels(sample.labels)}) for sample in metric.samples
-                ]
-            if metric.samples:
-                yield metric
+            own = {} if metric is target else identity
+            try:
+                samples = [sample._replace(labels={**own, **scrub_labels(sample.labels)}) for sample in metric.samples]
+            except Exception:  # noqa: BLE001 (labels of the team's own may be anything)
+                internal_error(f"metric {metric.name}")
+                continue
+            if samples:
+                yield _with_samples(metric, samples)
 
     def restricted_registry(self, names: Iterable[str]) -> "_Some":
         """Only the samples with these names."""
@@ -108,9 +111,16 @@ class _Some:
 
     def collect(self) -> Iterator[Metric]:
         for metric in self._metrics:
-            metric.samples = [sample for sample in metric.samples if sample.name in self._names]
-            if metric.samples:
-                yield metric
+            samples = [sample for sample in metric.samples if sample.name in self._names]
+            if samples:
+                yield _with_samples(metric, samples)
+
+
+def _with_samples(metric: Metric, samples: list[Sample]) -> Metric:
+    """A copy, because collectors may hand out the same object again and again."""
+    copied = copy.copy(metric)
+    copied.samples = samples
+    return copied
 
 
 def _render_each(encode: Callable[[Any], bytes], metrics: Iterable[Metric]) -> bytes:

@@ -41,7 +41,7 @@ def instrument() -> None:
         return connection
 
     setattr(raw_connection, _wrapped, True)
-    Engine.raw_connection = raw_connection  # type: ignore[method-assign]
+    Engine.raw_connection = raw_connection  # type: ignore[assignment,method-assign]
 
 
 def _name(pipeline: Pipeline, engine: Engine) -> str:
