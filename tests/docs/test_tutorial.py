@@ -57,5 +57,6 @@ def test_tutorial_does_what_it_says(tmp_path):
     assert 0 == done.returncode, done.stdout + done.stderr
     assert '"event":"order placed"' in done.stdout
     document = json.loads(done.stdout[done.stdout.index("\n{\n") :].partition("\n}\n")[0] + "\n}")
-    latency = {journey["journey"]: journey for journey in document["answers"]["latency_now"]["journeys"]}
-    assert latency["checkout"]["spans"]["p99_seconds"] > 0.12
+    latency = {journey["journey"]: journey for journey in document["latency"]["journeys"]}
+    assert latency["checkout"]["spans"]["quantiles"]["p99"]["seconds"] > 0.12
+    assert "supplier-check" in json.dumps(document["chains"])
