@@ -60,7 +60,7 @@ class SpanLimits:
 DEFAULT_LIMITS = SpanLimits()
 
 
-def clean(value: Any, value_length: int | None, depth: int = 0) -> Any:
+def clean(value: Any, value_length: int | None, depth: int = 0) -> Any:  # noqa: PLR0911 (one return for each type)
     """A copy of an attribute value that later changes do not reach, no longer than allowed.
 
     Values of a type that OpenTelemetry does not know become their text, or None if they have none.
@@ -69,12 +69,14 @@ def clean(value: Any, value_length: int | None, depth: int = 0) -> Any:
         return value if value_length is None else value[:value_length]
     if isinstance(value, _PLAIN):
         return value
-    if depth < _MAX_NESTING:
-        if isinstance(value, Sequence):
-            return tuple(clean(item, value_length, depth + 1) for item in value)
-        if isinstance(value, Mapping):
+    if depth < _MAX_NESTING and isinstance(value, Sequence | Mapping):
+        try:
+            if isinstance(value, Sequence):
+                return tuple(clean(item, value_length, depth + 1) for item in value)
             pairs = ((clean_key(key), clean(item, value_length, depth + 1)) for key, item in value.items())
             return {key: item for key, item in pairs if key}
+        except Exception:  # noqa: BLE001 (a collection of the user's own may raise)
+            return f"<unprintable {type(value).__qualname__}>"
     log_once(
         f"attribute of type {type(value).__qualname__}",
         "an attribute must be text, number, boolean, bytes, or a sequence or mapping of them: %s; its text is taken",
