@@ -47,7 +47,7 @@ class Guard:
         self.peer = peer
         self.is_declared = bool(peer)
         #: The state that was last noted, for breakers that do not announce a change.
-        self.state = ""
+        self.state = "closed"
 
     @never_raises
     def count(self, event: str) -> None:
@@ -63,8 +63,7 @@ class Guard:
         """Count ``event`` if the breaker was not known to be in that state."""
         if state != self.state:
             self.state = state
-            if event:
-                self.count(event)
+            self.count(event)
 
 
 class Use:

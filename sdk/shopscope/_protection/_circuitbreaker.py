@@ -1,7 +1,4 @@
-"""circuitbreaker: it has no listeners, but runs every call inside the breaker as a context manager.
-
-Source: https://github.com/fabfuel/circuitbreaker
-"""
+"""circuitbreaker: no listeners, but a context manager around each call. https://github.com/fabfuel/circuitbreaker."""
 
 import functools
 from typing import Any
@@ -16,74 +13,68 @@ _EVENTS = {"open": "opened", "half_open": "half_opened", "closed": "closed"}
 
 def instrument() -> None:
     """Wrap what happens to a breaker."""
-    breaker = circuitbreaker.CircuitBreaker
+    breaker, refusal = circuitbreaker.CircuitBreaker, circuitbreaker.CircuitBreakerError
     if not hasattr(breaker.__enter__, "__wrapped__"):
-        breaker.__enter__ = _wrap_enter(breaker.__enter__)
-        breaker.__exit__ = _wrap_exit(breaker.__exit__)
+        breaker.__enter__ = _around(breaker.__enter__, before=_enter)
+        breaker.__exit__ = _around(breaker.__exit__, after=_leave)
         breaker.fallback_function = property(_wrap_fallback(breaker.fallback_function.fget))
-        circuitbreaker.CircuitBreakerError.__init__ = _wrap_error(circuitbreaker.CircuitBreakerError.__init__)
+        refusal.__init__ = _wrap_refusal(refusal.__init__)
 
 
 def _guard_of(breaker: Any) -> guards.Guard:
-    guard = guards.attached(breaker, "breaker", breaker.name or "")
-    guard.state = guard.state or "closed"
-    return guard
+    return guards.attached(breaker, "breaker", breaker.name or "")
 
 
 @never_raises
-def _note_state(breaker: Any) -> None:
-    _guard_of(breaker).note_state(breaker.state, _EVENTS.get(breaker.state, ""))
+def _enter(breaker: Any) -> None:
+    if guards.begin(_guard_of, breaker) is not None:
+        _guard_of(breaker).note_state(breaker.state, _EVENTS[breaker.state])
 
 
 @never_raises
-def _count_rejection(breaker: Any) -> None:
+def _leave(breaker: Any) -> None:
+    _guard_of(breaker).note_state(breaker.state, _EVENTS[breaker.state])
+    guards.leave(_guard_of, breaker)
+
+
+@never_raises
+def _refuse(breaker: Any) -> None:
     _guard_of(breaker).count("rejected")
 
 
-def _wrap_enter(original: Any) -> Any:
+def _fall_back(breaker: Any, fallback: Any, *args: Any, **kwargs: Any) -> Any:
+    _refuse(breaker)
+    return fallback(*args, **kwargs)
+
+
+def _around(original: Any, before: Any = None, after: Any = None) -> Any:
     @functools.wraps(original)
-    def enter(self: Any) -> Any:
-        if guards.begin(_guard_of, self) is not None:
-            _note_state(self)
-        return original(self)
-
-    return enter
-
-
-def _wrap_exit(original: Any) -> Any:
-    @functools.wraps(original)
-    def leave(self: Any, *error: Any) -> Any:
+    def method(self: Any, *args: Any) -> Any:
+        if before:
+            before(self)
         try:
-            return original(self, *error)
+            return original(self, *args)
         finally:
-            _note_state(self)
-            guards.leave(_guard_of, self)
+            if after:
+                after(self)
 
-    return leave
+    return method
 
 
 def _wrap_fallback(original: Any) -> Any:
     @functools.wraps(original)
     def fallback_function(self: Any) -> Any:
+        # If there is one it is called in the moment that the breaker refuses a call.
         fallback = original(self)
-        if fallback is None:
-            return None
-
-        @functools.wraps(fallback)
-        def instead(*args: Any, **kwargs: Any) -> Any:
-            # A breaker calls its fallback in the moment that it refuses a call.
-            _count_rejection(self)
-            return fallback(*args, **kwargs)
-
-        return instead
+        return fallback and functools.partial(_fall_back, self, fallback)
 
     return fallback_function
 
 
-def _wrap_error(original: Any) -> Any:
+def _wrap_refusal(original: Any) -> Any:
     @functools.wraps(original)
     def init(self: Any, circuit_breaker: Any, *args: Any, **kwargs: Any) -> None:
         original(self, circuit_breaker, *args, **kwargs)
-        _count_rejection(circuit_breaker)
+        _refuse(circuit_breaker)
 
     return init
