@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from prometheus_client import REGISTRY, CollectorRegistry, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.registry import Collector
 
 from shopscope import _names as names
@@ -11,7 +11,7 @@ from shopscope._dependencies import Dependency
 from shopscope._errors import ConfigError
 from shopscope._selfmetrics import renew_locks
 from shopscope._series import OVERFLOW as OVERFLOW  # noqa: PLC0414 (callers find it beside the instruments)
-from shopscope._series import Capped, CappedCounter, CappedGauge, CappedHistogram, HistogramWithoutExemplars
+from shopscope._series import Capped, CappedCounter, CappedGauge, CappedHistogram, HistogramWithoutExemplars, Ids
 from shopscope.config import Journey
 
 # https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration
@@ -90,11 +90,11 @@ class Instruments:
         self._journey_series.clear()
         self._prepare_journeys()
 
-    def request(self, method: str, route: str, status: str) -> Histogram:
+    def request(self, method: str, route: str, status: str) -> CappedHistogram:
         """The series of a kind of request."""
         return self.requests.labels(method, route, status)
 
-    def dependency(self, journey: str, dependency: Dependency, outcome: str) -> Histogram:
+    def dependency(self, journey: str, dependency: Dependency, outcome: str) -> CappedHistogram:
         """The series of a dependency."""
         return self.dependencies.labels(journey, dependency.peer, dependency.kind, dependency.access, outcome)
 
@@ -102,9 +102,7 @@ class Instruments:
         """Count an event of a journey that has begun."""
         self.journeys_started.labels(journey.name).inc()
 
-    def count_journey(
-        self, journey: Journey, seconds: float, exemplar: dict[str, str] | None, *, is_error: bool
-    ) -> None:
+    def count_journey(self, journey: Journey, seconds: float, exemplar: Ids | None, *, is_error: bool) -> None:
         """Observe one event of a journey: its duration, and whether it was good, slow or an error."""
         outcome = "error" if is_error else "slow" if seconds > journey.latency_seconds else "good"
         duration, events = self._journey_series[journey.name]

@@ -60,12 +60,19 @@ _TOO_TALKATIVE = {
 
 def encode_log(level: str, body: str, now_nano: int, trace_id: bytes, span_id: bytes, attributes: bytes) -> bytes:
     """The body of an OTLP ``LogRecord``; ids are raw bytes, or empty; ``attributes`` is the encoded field."""
+    return encode_record(encode_head(level, body), now_nano, trace_id, span_id, attributes)
+
+
+def encode_head(level: str, body: str) -> bytes:
+    """The part of a ``LogRecord`` that says what happened."""
+    return _ENCODED_SEVERITIES[level] + wire.message(_BODY, wire.any_value(body))
+
+
+def encode_record(head: bytes, now_nano: int, trace_id: bytes, span_id: bytes, attributes: bytes) -> bytes:
+    """A ``LogRecord`` around an encoded head."""
     stamp = wire.pack_fixed64(now_nano)
     ids = (_TRACE_ID + trace_id if trace_id else b"") + (_SPAN_ID + span_id if span_id else b"")
-    text = wire.any_value(body)
-    return b"".join(
-        (_TIME, stamp, _OBSERVED_TIME, stamp, _ENCODED_SEVERITIES[level], wire.message(_BODY, text), attributes, ids)
-    )
+    return b"".join((_TIME, stamp, _OBSERVED_TIME, stamp, head, attributes, ids))
 
 
 class Clock:

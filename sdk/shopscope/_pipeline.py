@@ -91,7 +91,7 @@ class Pipeline:
             watch_call(self, span, dependency)
         outcome = span.outcome or ("ok" if span.status_code in _UNSET_OR_OK else "error")
         is_sampled = span.is_sampled
-        exemplar = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if is_sampled else None
+        exemplar = (span.trace_id, span.span_id) if is_sampled else None
         seconds = (span.end_unix_nano - span.start_unix_nano) / 1e9
         self.instruments.dependency(span.journey, dependency, outcome).observe(seconds, exemplar)
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _LOGGED = ("http.request.method", "http.route", "http.response.status_code", "error.type", "url.path", JOURNEY_KEY)
 _LAST_PORT = 65535
-_DURATION = "duration_ms"
+# The attribute's key and the tag of its value; the eight bytes of the value follow.
+_DURATION = wire.attributes(logs.ATTRIBUTE, {"duration_ms": 0.0})[:-8]
 _WEBSOCKETS = ("ws", "wss")
 
 
@@ -34,6 +35,7 @@ class RequestKind:
         "_level",
         "_line",
         "_log_attributes",
+        "_log_head",
         "_pipeline",
         "_span_attributes",
         "duration",
@@ -59,6 +61,7 @@ class RequestKind:
         if journey:
             attributes[JOURNEY_KEY] = journey
         logged = {key: attributes[key] for key in _LOGGED if key in attributes}
+        self._log_head = logs.encode_head(self._level, "request")
         self._log_attributes = wire.attributes(logs.ATTRIBUTE, logged)
         if journey:
             logged["journey"] = logged.pop(JOURNEY_KEY)
@@ -98,18 +101,9 @@ class RequestKind:
             logs.write_line(line.encode())
         else:
             logs.write_line(pipeline.logs.render(orjson.loads(line)))
-        own: dict[str, Any] = (
-            {_DURATION: milliseconds}
-            if self._has_constant_path
-            else {
-                _DURATION: milliseconds,
-                "url.path": path,
-            }
-        )
-        attributes = self._log_attributes + wire.attributes(logs.ATTRIBUTE, own)
-        record = logs.encode_log(
-            self._level, "request", now_nano, trace_id.to_bytes(16), span_id.to_bytes(8), attributes
-        )
+        own = b"" if self._has_constant_path else wire.attributes(logs.ATTRIBUTE, {"url.path": path})
+        attributes = self._log_attributes + own + _DURATION + wire.pack_double(milliseconds)
+        record = logs.encode_record(self._log_head, now_nano, trace_id.to_bytes(16), span_id.to_bytes(8), attributes)
         pipeline.log_records.add(Record(logs.SCOPE, record))
 
 

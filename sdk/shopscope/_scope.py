@@ -337,7 +337,7 @@ class _JourneyCall:
             return
         exemplar = None
         if isinstance(self._span, Span) and self._span.is_sampled:
-            exemplar = {"trace_id": f"{self._span.trace_id:032x}", "span_id": f"{self._span.span_id:016x}"}
+            exemplar = self._span.trace_id, self._span.span_id
         pipeline.instruments.count_journey(declared, seconds, exemplar, is_error=is_error)
 
 

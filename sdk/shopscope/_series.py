@@ -4,13 +4,21 @@ A label that comes from data (a route, a peer, the name of a cache) could otherw
 """
 
 import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Any, Self
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.samples import Exemplar, Sample
+from prometheus_client.utils import floatToGoString
 
 from shopscope._names import MetricName
 from shopscope._selfmetrics import overflowed
+
+# Trace id and span id of an exemplar.
+Ids = tuple[int, int]
 
 OVERFLOW = "_overflow"
 MAX_SERIES = 1000
@@ -57,13 +65,56 @@ class CappedCounter(Capped, Counter):
 
 
 class CappedHistogram(Capped, Histogram):
-    """A histogram with bounded series."""
+    """A histogram with bounded series, and an observation that costs a third of ``prometheus_client``'s.
+
+    That takes three locks, walks the bounds and checks the exemplar's labels each time. Here it is one lock and one
+    bisection, and the exemplar is two numbers, made text when somebody collects.
+    """
+
+    def _metric_init(self) -> None:
+        self._created = time.time()
+        self._counts = [0] * len(self._upper_bounds)
+        self._examples: list[tuple[float, Ids, float] | None] = [None] * len(self._upper_bounds)
+        self._total = 0.0
+        self._values_lock = threading.Lock()
+
+    def observe(self, amount: float, exemplar: Ids | None = None) -> None:  # type: ignore[override]
+        """Count ``amount``; ``exemplar`` is the trace id and span id of an example."""
+        index = bisect_left(self._upper_bounds, amount)
+        with self._values_lock:
+            self._counts[index] += 1
+            self._total += amount
+        if exemplar is not None:
+            self._examples[index] = amount, exemplar, time.time()
+
+    def _child_samples(self) -> Iterable[Sample]:
+        with self._values_lock:
+            counts, total = list(self._counts), self._total
+        samples, below = [], 0.0
+        for bound, count, example in zip(self._upper_bounds, counts, self._examples, strict=True):
+            below += count
+            samples.append(Sample("_bucket", {"le": _text_of(bound)}, below, None, _exemplar(example)))
+        samples.append(Sample("_count", {}, below))
+        samples.append(Sample("_sum", {}, total))
+        samples.append(Sample("_created", {}, self._created))
+        return samples
+
+
+def _text_of(bound: float) -> str:
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
+
+
+def _exemplar(example: tuple[float, Ids, float] | None) -> Exemplar | None:
+    if example is None:
+        return None
+    value, (trace_id, span_id), now = example
+    return Exemplar({"trace_id": f"{trace_id:032x}", "span_id": f"{span_id:016x}"}, value, now)
 
 
 class HistogramWithoutExemplars(CappedHistogram):
     """What ``OTEL_METRICS_EXEMPLAR_FILTER=always_off`` asks for."""
 
-    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:  # noqa: ARG002 (its signature)
+    def observe(self, amount: float, exemplar: Ids | None = None) -> None:  # type: ignore[override] # noqa: ARG002
         """Count without an example."""
         super().observe(amount)
 

@@ -172,7 +172,7 @@ class Server:
         if kind.duration is not None:
             # An exemplar that leads to no trace would be worse than none.
             is_sampled = isinstance(span, Span) and span.is_sampled
-            exemplar = {"trace_id": f"{ids[0]:032x}", "span_id": f"{ids[1]:016x}"} if is_sampled else None
+            exemplar = ids if is_sampled else None
             seconds = nanoseconds / 1e9
             kind.duration.observe(seconds, exemplar)
             # Whom we lost before any answer has seen nothing good; slow it was if it was slow.
