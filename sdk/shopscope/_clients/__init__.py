@@ -18,7 +18,7 @@ _INTEGRATIONS = {
         "shopscope._protection._sqlalchemy",
         "shopscope._saturation._sqlalchemy",
     ),
-    "asyncpg": ("shopscope._saturation._asyncpg",),
+    "asyncpg": ("shopscope._clients._asyncpg", "shopscope._saturation._asyncpg"),
     "celery.app.amqp": ("shopscope._celery",),
     "django.core.handlers.asgi": ("shopscope._django",),
     "django.core.handlers.wsgi": ("shopscope._django",),

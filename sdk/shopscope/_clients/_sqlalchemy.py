@@ -4,20 +4,19 @@ The statement's text is not recorded: it may hold values. Its operation and firs
 Source: https://opentelemetry.io/docs/specs/semconv/database/database-spans/
 """
 
-import re
+import sys
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import Pool
 
 from shopscope._clients._calls import Calls, end_call, start_call
-from shopscope._dependencies import Dependency, access_of, peer_name
+from shopscope._clients._sql import describe_statement
+from shopscope._dependencies import Dependency
 from shopscope._pipeline import Pipeline, active
 from shopscope._selfmetrics import internal_error
 
-_OPERATION = re.compile(r"\s*(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*(\w+)", re.DOTALL)
-_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN|TABLE)\s+(?:ONLY\s+)?([\w.\"`\[\]]+)", re.IGNORECASE)
-_LOCKING = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name
 _SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db", "mariadb": "mariadb"}
 _SPANS = "_shopscope_spans"
@@ -29,6 +28,7 @@ def instrument() -> None:
         event.listen(Engine, "before_cursor_execute", _before)
         event.listen(Engine, "after_cursor_execute", _after)
         event.listen(Engine, "handle_error", _on_error)
+        event.listen(Pool, "connect", _silence_driver)
 
 
 def _before(conn: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, _executemany: Any) -> None:
@@ -57,28 +57,17 @@ def _on_error(context: Any) -> None:
         end_call(spans.pop(), context.original_exception)
 
 
+def _silence_driver(connection: Any, _record: Any) -> None:
+    """Leave out statements of asyncpg, which is observed by itself, too: below an engine they would be there twice."""
+    asyncpg = sys.modules.get("shopscope._clients._asyncpg")
+    if asyncpg is not None and hasattr(connection, "driver_connection"):
+        asyncpg.observed_elsewhere.add(connection.driver_connection)
+
+
 def _describe(
     pipeline: Pipeline, dialect: str, host: str | None, port: int | None, database: str | None, statement: str
 ) -> tuple[str, Dependency, dict[str, Any]]:
-    system = _SYSTEMS.get(dialect, dialect)
-    match = _OPERATION.match(statement)
-    operation = match[1].upper() if match else ""
-    table = _TABLE.search(statement)
-    summary = f"{operation} {table[1]}" if table else operation
-    # A locking read waits like a write and blocks like one.
-    access = "write" if _LOCKING.search(statement) else access_of(operation)
-    attributes: dict[str, Any] = {"db.system.name": system, "db.operation.name": operation, "db.query.summary": summary}
-    if database:
-        attributes["db.namespace"] = database
-    if host:
-        attributes["server.address"] = host
-    if port:
-        attributes["server.port"] = port
-    return (
-        summary or system,
-        Dependency(peer_name(host or "", port, pipeline.settings.peers, system), "db", access),
-        attributes,
-    )
+    return describe_statement(pipeline, _SYSTEMS.get(dialect, dialect), host, port, database, statement)
 
 
 _calls = Calls(_describe)
