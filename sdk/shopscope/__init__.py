@@ -2,6 +2,7 @@
 
 from shopscope._commerce import cache_read, order_placed, stale_read, write_conflict
 from shopscope._errors import ConfigError, ShopscopeError
+from shopscope._guards import guard
 from shopscope._scope import Scope, get_logger, init, journey, shutdown
 from shopscope._version import __version__
 
@@ -12,6 +13,7 @@ __all__ = [
     "__version__",
     "cache_read",
     "get_logger",
+    "guard",
     "init",
     "journey",
     "order_placed",
