@@ -178,6 +178,7 @@ def _living(use: Use | None) -> Use | None:
     return use
 
 
+@never_raises
 def _watch_call(pipeline: Pipeline, span: Span | None, dependency: Dependency) -> None:
     """Mark the span of a call that ends with the protections it was made under, and let those learn whom they guard."""
     use = _innermost.get()

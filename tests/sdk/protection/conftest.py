@@ -19,6 +19,7 @@ class Bank:
         httpx.get(f"http://127.0.0.1:{self.port}/{status}").raise_for_status()
 
     async def ask_async(self, status=200):
+        """The same, awaited."""
         async with httpx.AsyncClient() as client:
             (await client.get(f"http://127.0.0.1:{self.port}/{status}")).raise_for_status()
 

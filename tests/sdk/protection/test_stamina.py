@@ -18,11 +18,14 @@ def test_sync(bank, told):
     def charge():
         bank.ask(next(answers))
 
-    charge()
-    with pytest.raises(httpx.HTTPStatusError):
+    def give_up():
         for attempt in stamina.retry_context(**FEW):
             with attempt:
                 bank.ask(503)
+
+    charge()
+    with pytest.raises(httpx.HTTPStatusError):
+        give_up()
     bank.ask()
     protections, guards, events = told()
     assert [*4 * ["retry"], None] == protections
