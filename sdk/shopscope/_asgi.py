@@ -10,9 +10,10 @@ from shopscope import _propagation
 from shopscope._exposition import asgi_app
 from shopscope._http_options import CapturedHeaders
 from shopscope._pipeline import Pipeline, active
+from shopscope._requests import MAX_HEADER_BYTES
 from shopscope._routes import CAUGHT, FIRST_SERVER_ERROR, UNTRACED_PATHS, Scope, path_in_app, template_of
 from shopscope._selfmetrics import internal_error
-from shopscope._server import MAX_HEADER_BYTES, Request, Server, attach_untraced
+from shopscope._server import Request, Server, attach_untraced
 
 Message = Scope
 Receive = Callable[[], Awaitable[Message]]

@@ -15,6 +15,8 @@ from shopscope._privacy import KNOWN_CLEAN, hides, is_card_number, scrub
 from shopscope._wire import safe_str, utf8
 
 _MAX_NESTING = 16
+# What JSON libraries read as an integer.
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 _MAX_ITEMS = 1000
 _MAX_CHARACTERS = 262_144
 _CUT = "[cut]"
@@ -74,7 +76,7 @@ def _plain_value(value: Any, above: tuple[int, ...], budget: _Budget) -> Any:
     if type(value) in _AS_THEY_ARE:
         return value
     if type(value) is int:
-        return CARD if is_card_number(value) else value
+        return CARD if is_card_number(value) else value if _LEAST <= value <= _MOST else safe_str(value)
     if type(value) is str:
         return budget.text(value)
     try:

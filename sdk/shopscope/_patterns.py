@@ -87,11 +87,11 @@ _EMAIL = re.compile(
 )
 
 _SCHEME = re.compile(
-    r"\b(bearer|digest|negotiate)(\s{1,8}|%20|\+)(?!(?:tokens?|auth\w{0,20}|scheme|format|realm|error|is)\b)"
+    r"(?<![A-Za-z])(bearer|digest|negotiate)(\s{1,8}|%20|\+)(?!(?:tokens?|auth\w{0,20}|scheme|format|realm|error|is)\b)"
     r"[A-Za-z0-9._~+/=%:\"-]{6,}",
     re.IGNORECASE,
 )
-_BASIC = re.compile(r"\b(basic)(\s{1,8}|%20|\+)([A-Za-z0-9+/_-]{4,}={0,2})", re.IGNORECASE)
+_BASIC = re.compile(r"(?<![A-Za-z])(basic)(\s{1,8}|%20|\+)([A-Za-z0-9+/_-]{4,}={0,2})", re.IGNORECASE)
 _HEADER = re.compile(
     r"((?:authorization|cookie)[\w-]{0,16}\\{0,4}[\"']?\s{0,4}(?::|=>?|,)\s{0,4}b?)"
     r"(?:\\{0,4}\"[^\"\r\n]*|\\{0,4}'[^'\r\n]*|[^\"'\r\n]+)",

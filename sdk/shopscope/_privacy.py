@@ -15,8 +15,8 @@ from shopscope._patterns import REDACTED, SECRET_KEY, is_card, redact_text
 #: Characters of one text that are looked at and sent; what is beyond is cut.
 MAX_CHARACTERS = 16_384
 _CUT = "…[cut]"
-# A secret that begins before the limit must be seen whole; no form is longer than this or else hidden from its start.
-_LOOK_AHEAD = 1024
+# Not sent of what was looked at: a secret that the limit cuts in two is not known by its form.
+_MARGIN = 1024
 _MAX_CLEAN = 4096
 _MAX_CLEAN_CHARACTERS = 128
 # Smaller numbers are no cards.
@@ -72,16 +72,16 @@ def scrub(text: str) -> str:
         text = str.__str__(text)
     if len(text) <= MAX_CHARACTERS:
         return _remember(text, _redact(text))
-    found = _redact(text[: MAX_CHARACTERS + _LOOK_AHEAD])
-    return _remember(text, found[: MAX_CHARACTERS - _LOOK_AHEAD] + _CUT)
+    return _remember(text, _redact(text[:MAX_CHARACTERS])[:-_MARGIN] + _CUT)
 
 
 def scrub_end(text: str) -> str:
     """Like ``scrub``, but of a long text the end stays: a stack trace ends with what went wrong."""
     if len(text) <= MAX_CHARACTERS:
         return scrub(text)
-    found = _redact(text[-MAX_CHARACTERS - _LOOK_AHEAD :])
-    return _remember(text, _CUT + found[-(MAX_CHARACTERS - _LOOK_AHEAD) :])
+    # From the start of a line: before it there may be the rest of a secret, which has no form.
+    end = _redact(text[-MAX_CHARACTERS:])[_MARGIN:].partition("\n")[2]
+    return _remember(text, f"{_CUT}\n{end}") if end else scrub(text)
 
 
 def scrub_whole(text: str) -> str:
@@ -107,7 +107,7 @@ def scrub_labels(labels: Mapping[str, str]) -> dict[str, str]:
 
 def scrub_bytes(value: bytes) -> bytes:
     """Bytes without secrets, and not more than ``MAX_CHARACTERS`` of them."""
-    text = value[: MAX_CHARACTERS + _LOOK_AHEAD].decode("latin-1")
+    text = value[: MAX_CHARACTERS + 1].decode("latin-1")
     found = scrub(text)
     return value if found == text and len(value) <= MAX_CHARACTERS else found.encode("utf-8", "replace")
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LOGGED = ("http.request.method", "http.route", "http.response.status_code", "error.type", "url.path", JOURNEY_KEY)
 _LAST_PORT = 65535
+#: Of headers that anyone may send.
+MAX_HEADER_BYTES = 256
 # The attribute's key and the tag of its value; the eight bytes of the value follow.
 _DURATION = wire.attributes(logs.ATTRIBUTE, {"duration_ms": 0.0})[:-8]
 _WEBSOCKETS = ("ws", "wss")
@@ -127,8 +129,14 @@ def _attributes(request: "Request", method: str, route: str) -> dict[str, str | 
         attributes["network.protocol.name"] = "websocket"
     attributes["network.protocol.version"] = version
     if request.agent:
-        attributes["user_agent.original"] = request.agent.decode("latin-1")
+        attributes["user_agent.original"] = _text_of(request.agent)
     return attributes
+
+
+def _text_of(header: bytes) -> str:
+    """A header's text; of one that was cut, without the last word: of a secret cut in two the form is not known."""
+    text = header.decode("latin-1")
+    return text.rpartition(" ")[0] if len(header) >= MAX_HEADER_BYTES else text
 
 
 def _host_and_port(request: "Request") -> tuple[str, int | None]:
@@ -136,7 +144,7 @@ def _host_and_port(request: "Request") -> tuple[str, int | None]:
     if not request.host:
         address, port = request.server or ("", None)
         return str(address), port
-    header = request.host.decode("latin-1")
+    header = _text_of(request.host)
     host, separator, number = header.rpartition(":")
     if separator and number.isascii() and number.isdigit() and int(number) <= _LAST_PORT:
         return host.strip("[]"), int(number)

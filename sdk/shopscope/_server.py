@@ -27,7 +27,6 @@ _SERVER = trace.SpanKind.SERVER.value
 _MAX_KINDS_OF_REQUEST = 4096
 _MAX_CLIENTS = 1024
 CLIENT_ADDRESS = "client.address"
-MAX_HEADER_BYTES = 256
 # An empty context, not the current one: what the server's own task or thread holds is no part of a request.
 _EMPTY = Context()
 _SERVED_KEY = "shopscope.served"

@@ -11,10 +11,12 @@ from opentelemetry import context as context_api
 from opentelemetry.context import Context
 
 from shopscope import _propagation
+from shopscope._http_options import CapturedHeaders
 from shopscope._pipeline import Pipeline, active
+from shopscope._requests import MAX_HEADER_BYTES
 from shopscope._routes import CAUGHT, FIRST_SERVER_ERROR, ROUTE, UNTRACED_PATHS
 from shopscope._selfmetrics import internal_error
-from shopscope._server import MAX_HEADER_BYTES, Request, Server, attach_untraced, served_span
+from shopscope._server import Request, Server, attach_untraced, served_span
 
 if TYPE_CHECKING:
     from shopscope._http_options import CapturedHeaders
@@ -30,7 +32,14 @@ class _WsgiRequest(Request):
 
     __slots__ = ("_find_route", "_server", "captured", "environ", "is_ended", "mount", "start")
 
-    def __init__(self, environ: Environ, start: StartResponse, server: Server, find_route: FindRoute) -> None:
+    def __init__(
+        self,
+        environ: Environ,
+        start: StartResponse,
+        server: Server,
+        find_route: FindRoute,
+        captured: CapturedHeaders | None,
+    ) -> None:
         self.mount = environ.get("SCRIPT_NAME", "")
         path = _text(self.mount + environ.get("PATH_INFO", ""))
         protocol = environ.get("wsgi.url_scheme", "http"), _version(environ.get("SERVER_PROTOCOL", ""))
@@ -46,6 +55,7 @@ class _WsgiRequest(Request):
         self.is_ended = False
         self._server = server
         self._find_route = find_route
+        self._captured = captured
 
     def start_response(
         self,
@@ -61,8 +71,11 @@ class _WsgiRequest(Request):
                 pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
                 self.span.set_attributes(self.captured.of_response(pairs))
             self.status = int(status[:3])
-        except ValueError:
-            internal_error("status of response")
+            if self._captured is not None:
+                pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+                self.span.set_attributes(self._captured.of_response(pairs))
+        except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+            internal_error("start of response")
         return write
 
     def end(self, error: BaseException | None = None) -> None:
@@ -101,6 +114,9 @@ class Middleware:
         self._pipeline = pipeline
         self._server = Server(pipeline)
         self._find_route = find_route
+        self._excluded = pipeline.settings.http.excluded
+        self._captured = pipeline.settings.http.server_headers
+        self._metrics_path = pipeline.settings.metrics_path
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -127,6 +143,12 @@ class Middleware:
         # The server may ask for the body on another thread: there it gets the context anew.
         context_api.detach(request.token)
         return _observed(body, request, context)
+
+    def _serve_metrics(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        names = parse_qs(environ.get("QUERY_STRING", "")).get("name[]", [])
+        page, content_type = self._pipeline.metering.exposition.render(environ.get("HTTP_ACCEPT", ""), names)
+        start_response("200 OK", [("Content-Type", content_type), ("Content-Length", str(len(page)))])
+        return [page]
 
     def _begin(self, environ: Environ, start_response: StartResponse) -> tuple[_WsgiRequest, Context] | None:
         try:
@@ -235,6 +257,31 @@ def _watch_close(body: Any, request: _WsgiRequest) -> Iterable[bytes]:
 def _text(native: str) -> str:
     """What the bytes of a native string say: https://peps.python.org/pep-3333/#unicode-issues."""
     return native if native.isascii() else native.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _trace_headers(environ: Environ) -> tuple[bytes, tuple[bytes, ...], bytes]:
+    """``traceparent``, ``tracestate`` and ``baggage``."""
+    if _propagation.foreign is not None:
+        said = dict(_propagation.as_w3c(_headers(environ)))
+        state = said.get(b"tracestate", b"")
+        return said.get(b"traceparent", b""), (state,) if state else (), said.get(b"baggage", b"")
+    state = environ.get("HTTP_TRACESTATE", "").encode("latin-1")
+    parent, baggage = environ.get("HTTP_TRACEPARENT", ""), environ.get("HTTP_BAGGAGE", "")
+    return parent.encode("latin-1"), (state,) if state else (), baggage.encode("latin-1")
+
+
+def _headers(environ: Environ) -> list[tuple[bytes, bytes]]:
+    return [
+        (name[5:].replace("_", "-").lower().encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    ]
+
+
+def _address(environ: Environ) -> str:
+    """The request's address without its query."""
+    path = _text(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
+    return f"{environ.get('wsgi.url_scheme', 'http')}://{environ.get('HTTP_HOST', '')}{path}"
 
 
 def _header(environ: Environ, name: str) -> bytes:
