@@ -1,12 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test lint format bench bench-sdk lock clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 
 help: ## Show what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(VENV)/demo.installed ## Run the demo shop with its answers (ONCE=1: check them and stop)
 	@$(BIN)/shopscope demo $(if $(ONCE),--once)
@@ -27,21 +28,32 @@ bench: $(VENV)/dev.installed ## Measure the budgets
 	@$(BIN)/python bench/store.py
 	@$(BIN)/python bench/answers.py
 
+bench-sdk: $(BENCH)/bench.installed ## Measure what the SDK costs, beside other agents
+	@$(BENCH)/bin/python bench/sdk/run.py $(ARGS)
+
 lock: $(VENV)/dev.installed ## Renew the locked requirements from pyproject.toml
 	@$(BIN)/pip install --quiet uv
-	@for set in demo dev; do \
+	@for set in demo dev bench; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 			--prerelease if-necessary-or-explicit --extra demo --group $$set pyproject.toml --output-file requirements/$$set.txt; \
 	done
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A marker newer than what it was made from; half an installation leaves no marker.
-$(VENV)/%.installed: requirements/%.txt pyproject.toml
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"shopscope needs Python 3.11 or newer: {sys.version.split()[0]}; run make PYTHON=python3.12")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing requirements/$*.txt into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/$*.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@echo "Installing requirements/$*.txt into $(1) ..."
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/$*.txt
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+endef
+
+$(VENV)/%.installed: requirements/%.txt pyproject.toml
+	$(call install,$(VENV))
+
+# An environment of its own, because the agents that are compared pin each other's versions.
+$(BENCH)/%.installed: requirements/%.txt pyproject.toml
+	$(call install,$(BENCH))
