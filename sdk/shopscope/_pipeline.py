@@ -59,14 +59,14 @@ class Pipeline:
             max_attributes=settings.log_size.attributes,
             max_characters=settings.log_size.value_length,
         )
-        self.tracer: Tracer = _provider.get_tracer("shopscope", __version__)
+        self.tracer: Tracer = provider.get_tracer("shopscope", __version__)
 
     def start(self) -> None:
         """Become the process's telemetry."""
         global _active  # noqa: PLW0603 (the one owner of the running pipeline; see `active`)
         _active = self
         settings = self.settings
-        _provider.begin(self.resource.attributes, settings.sampler, settings.id_generator, settings.span_size)
+        provider.begin(self.resource.attributes, settings.sampler, settings.id_generator, settings.span_size)
         self.logs.install()
         announce(self.settings)
         self.metering.start()
@@ -104,7 +104,7 @@ class Pipeline:
         """Send what is left, all signals at once, until the deadline; then stop."""
         global _active  # noqa: PLW0603 (see `start`)
         deadline = time.monotonic() + timeout_seconds
-        _provider.shutdown_processors(timeout_seconds)
+        provider.shutdown_processors(timeout_seconds)
         self.logs.repeats.flush()
         # Spans and logs first, so that the last push of metrics counts what became of them.
         self.spans.request_stop(deadline)
@@ -123,7 +123,7 @@ class Pipeline:
     def after_fork_in_child(self) -> None:
         """The child is a process of its own: new identity, empty queues, own threads."""
         self.resource.renew()
-        _provider.describe(self.resource.attributes)
+        provider.describe(self.resource.attributes)
         self.instruments.after_fork_in_child()
         self.logs.repeats.reset()
         self.metering.after_fork_in_child()
@@ -164,14 +164,14 @@ def _flush(timeout_seconds: float) -> bool:
 
 
 def _after_fork_in_child() -> None:
-    _provider.after_fork_in_child()
+    provider.after_fork_in_child()
     _selfmetrics.after_fork_in_child()
     if _active is not None:
         _active.after_fork_in_child()
 
 
 # The API accepts one provider for the life of the process, so that it outlives any pipeline.
-_provider = TracerProvider(_finish, _observe, _flush)
+provider = TracerProvider(_finish, _observe, _flush)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
@@ -179,10 +179,10 @@ if hasattr(os, "register_at_fork"):
 def install_provider() -> None:
     """Put our tracer behind the OpenTelemetry API, unless the service has put another one there."""
     present = trace.get_tracer_provider()
-    if present is _provider:
+    if present is provider:
         return
     if isinstance(present, trace.ProxyTracerProvider):
-        trace.set_tracer_provider(_provider)
+        trace.set_tracer_provider(provider)
         return
     log_once(
         "foreign tracer provider",

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import functools
+import importlib
 import inspect
 import os
 import signal
@@ -143,7 +144,10 @@ class Scope:
         pipeline = self._pipeline
         if pipeline is not None:
             pipeline.start()
-            install_provider()
+            if self._settings.tracer == "opentelemetry":
+                _stock().install(pipeline)
+            else:
+                install_provider()
             instrument_clients(self._settings.disabled_instrumentations)
             self.instrument(app)
 
@@ -158,8 +162,15 @@ class Scope:
         """
         if app is None or self._pipeline is None or any(app is known for known in self._apps):
             return
+        if self._settings.tracer == "opentelemetry":
+            _stock().instrument(app, self._pipeline)
         instrument_app(app, self._pipeline, self._shutdown_async)
         self._apps.append(app)
+
+
+def _stock() -> Any:
+    # Not before someone wants it: it brings the stock SDK along.
+    return importlib.import_module("shopscope._stock")
 
 
 def init(

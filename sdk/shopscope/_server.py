@@ -121,8 +121,8 @@ class Server:
         tracer = self._pipeline.tracer
         known = None if tracer.custom is None else _known_at_start(request)
         request.span = span = tracer.start(request.method, _SERVER, parent, _EMPTY, known)
-        if isinstance(span, Span):
-            span.journey = request.journey_name
+        if not isinstance(span, NonRecordingSpan):
+            span.journey = request.journey_name  # type: ignore[attr-defined]
         context = Context({SPAN_KEY: span, _BAGGAGE_KEY: entries, _SERVED_KEY: span})
         request.token = context_api.attach(context)
         self._pipeline.instruments.active += 1
@@ -170,7 +170,7 @@ class Server:
         is_error = not request.is_left and (kind.is_error or (error is not None and not is_answered))
         if kind.duration is not None:
             # An exemplar that leads to no trace would be worse than none.
-            is_sampled = isinstance(span, Span) and span.is_sampled
+            is_sampled = getattr(span, "is_sampled", False)
             exemplar = ids if is_sampled else None
             seconds = nanoseconds / 1e9
             kind.duration.observe(seconds, exemplar)
