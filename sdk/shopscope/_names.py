@@ -163,7 +163,7 @@ THREADS_WAITING = MetricName(
     "shopscope_thread_pool_waiting",
     "shopscope.thread_pool.waiting",
     "{task}",
-    "Tasks waiting for a thread: of the event loop's default executor, or of anyio (sync endpoints).",
+    "Tasks waiting for a thread, of anyio (sync endpoints) or of executors (run_in_executor).",
     _same("pool"),
     "gauge",
 )

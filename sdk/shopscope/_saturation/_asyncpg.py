@@ -53,6 +53,8 @@ def _name(pipeline: Pipeline, pool: Any) -> str:
     return "postgresql"
 
 
-def _size(pool: Any) -> PoolSize:
+def _size(pool: Any) -> PoolSize | None:
+    if pool.is_closing():
+        return None
     idle = pool.get_idle_size()
     return PoolSize(idle, pool.get_size() - idle, pool.get_max_size())

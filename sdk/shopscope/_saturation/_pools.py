@@ -33,7 +33,7 @@ class PoolUse:
     __slots__ = ("_timeouts", "_wait", "name", "read", "waiting")
 
     def __init__(
-        self, name: str, read: Callable[[Any], PoolSize], wait: CappedHistogram, timeouts: CappedCounter
+        self, name: str, read: Callable[[Any], PoolSize | None], wait: CappedHistogram, timeouts: CappedCounter
     ) -> None:
         self.name = name
         self.read = read
@@ -67,39 +67,36 @@ class Pools:
     def __init__(self, instruments: Instruments) -> None:
         self._wait = instruments.pool_wait
         self._timeouts = instruments.pool_timeouts
-        self._uses: weakref.WeakKeyDictionary[Any, PoolUse] = weakref.WeakKeyDictionary()
+        #: By the pool's id: what gives the pool, as long as it exists, and its use.
+        self._uses: dict[int, tuple[Callable[[], Any], PoolUse]] = {}
 
-    def use_of(self, pool: Any, name: Callable[[], str], read: Callable[[Any], PoolSize]) -> PoolUse:
+    def use_of(self, pool: Any, name: Callable[[], str], read: Callable[[Any], PoolSize | None]) -> PoolUse:
         """The use of a pool.
 
         Args:
-            pool: the library's object; it is not kept alive.
+            pool: the library's object.
             name: gives the pool's name, stable and without values; asked once.
-            read: gives the pool's size.
+            read: gives the pool's size, or None when it has been closed.
         """
-        use = self._uses.get(pool)
-        if use is None:
-            label = name() if len(self._uses) < _MAX_POOLS else OVERFLOW
-            use = PoolUse(label, read, self._wait.labels(label), self._timeouts.labels(label))
-            self._uses[pool] = use
+        known = self._uses.get(id(pool))
+        if known is not None:
+            return known[1]
+        label = name() if len(self._uses) < _MAX_POOLS else OVERFLOW
+        use = PoolUse(label, read, self._wait.labels(label), self._timeouts.labels(label))
+        self._uses[id(pool)] = self._holder_of(pool), use
         return use
 
     def after_fork_in_child(self) -> None:
         """Series begin anew."""
-        self._uses = weakref.WeakKeyDictionary()
+        self._uses = {}
 
     def collect(self) -> Iterator[Metric]:
         """What ``prometheus_client`` calls."""
         counts: dict[tuple[str, str], int] = {}
         most: dict[str, int] = {}
         pending: dict[str, int] = {}
-        for pool, use in list(self._uses.items()):
+        for use, size in list(self._sizes()):
             pending[use.name] = pending.get(use.name, 0) + len(use.waiting)
-            try:
-                size = use.read(pool)
-            except Exception:  # noqa: BLE001 (the library's own code, from another thread than its)
-                internal_error("size of a database pool")
-                continue
             for state, count in (("idle", size.idle), ("used", size.used)):
                 counts[use.name, state] = counts.get((use.name, state), 0) + count
             if size.most is not None:
@@ -109,3 +106,24 @@ class Pools:
         )
         yield metric_of(names.POOL_MAX, [({"pool": name}, n) for name, n in most.items()])
         yield metric_of(names.POOL_PENDING, [({"pool": name}, n) for name, n in pending.items()])
+
+    def _sizes(self) -> Iterator[tuple[PoolUse, PoolSize]]:
+        for key, (holder, use) in list(self._uses.items()):
+            pool = holder()
+            try:
+                size = None if pool is None else use.read(pool)
+            except Exception:  # noqa: BLE001 (the library's own code, from another thread than its)
+                internal_error("size of a database pool")
+                continue
+            if size is None:
+                self._uses.pop(key, None)
+            else:
+                yield use, size
+
+    def _holder_of(self, pool: Any) -> Callable[[], Any]:
+        key = id(pool)
+        try:
+            return weakref.ref(pool, lambda _: self._uses.pop(key, None))
+        except TypeError:
+            # Not every class allows weak references; such a pool is let go when it has been closed.
+            return lambda: pool
