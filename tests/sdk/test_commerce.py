@@ -1,11 +1,17 @@
 """What a shop counts beyond requests: reads of caches, conflicts, stale reads."""
 
+import asyncio
+
 import pytest
 import sqlalchemy
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
 
 import shopscope
+from shopscope_ops.demo.backends import start_postgres
 
 
 def test_cache_reads(scope, sink):
@@ -104,5 +110,45 @@ def test_version_conflict_of_the_orm(scope, sink, tmp_path):
     engine.dispose()
     scope.shutdown()
     assert [("stock", 1.0)] == [
+        (point.tags["entity"], point.point.as_double) for point in sink.points("shopscope.write.conflicts")
+    ]
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    with start_postgres(tmp_path_factory.mktemp("postgres")) as address:
+        yield address
+
+
+def test_conflicts_of_postgresql(scope, sink, postgres):
+    """A serialization failure and a deadlock are write conflicts; an ordinary error is none."""
+
+    async def run():
+        engine = create_async_engine(postgres, isolation_level="REPEATABLE READ")
+        async with engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE IF NOT EXISTS carts (id int PRIMARY KEY, n int)"))
+            await connection.execute(text("INSERT INTO carts VALUES (1, 0), (2, 0) ON CONFLICT DO NOTHING"))
+        async with engine.connect() as first, engine.connect() as second:
+            await first.execute(text("SELECT n FROM carts"))
+            await second.execute(text("UPDATE carts SET n = n + 1 WHERE id = 1"))
+            await second.commit()
+            with pytest.raises(DBAPIError):
+                await first.execute(text("UPDATE carts SET n = n + 1 WHERE id = 1"))
+        async with engine.connect() as first, engine.connect() as second:
+            await first.execute(text("UPDATE carts SET n = 1 WHERE id = 1"))
+            await second.execute(text("UPDATE carts SET n = 1 WHERE id = 2"))
+            waiting = asyncio.create_task(first.execute(text("UPDATE carts SET n = 2 WHERE id = 2")))
+            results = await asyncio.gather(
+                waiting, second.execute(text("UPDATE carts SET n = 2 WHERE id = 1")), return_exceptions=True
+            )
+        async with engine.connect() as connection:
+            with pytest.raises(DBAPIError):
+                await connection.execute(text("SELECT 1 / 0 FROM carts"))
+        await engine.dispose()
+        return results
+
+    assert 1 == sum(isinstance(result, DBAPIError) for result in asyncio.run(run()))
+    scope.shutdown()
+    assert [("carts", 2.0)] == [
         (point.tags["entity"], point.point.as_double) for point in sink.points("shopscope.write.conflicts")
     ]
