@@ -6,12 +6,12 @@ Source: https://peps.python.org/pep-3333/
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 
 from shopscope import _propagation
-from shopscope._http_options import CapturedHeaders
 from shopscope._pipeline import Pipeline, active
 from shopscope._requests import MAX_HEADER_BYTES
 from shopscope._routes import CAUGHT, FIRST_SERVER_ERROR, ROUTE, UNTRACED_PATHS
@@ -32,14 +32,7 @@ class _WsgiRequest(Request):
 
     __slots__ = ("_find_route", "_server", "captured", "environ", "is_ended", "mount", "start")
 
-    def __init__(
-        self,
-        environ: Environ,
-        start: StartResponse,
-        server: Server,
-        find_route: FindRoute,
-        captured: CapturedHeaders | None,
-    ) -> None:
+    def __init__(self, environ: Environ, start: StartResponse, server: Server, find_route: FindRoute) -> None:
         self.mount = environ.get("SCRIPT_NAME", "")
         path = _text(self.mount + environ.get("PATH_INFO", ""))
         protocol = environ.get("wsgi.url_scheme", "http"), _version(environ.get("SERVER_PROTOCOL", ""))
@@ -55,7 +48,6 @@ class _WsgiRequest(Request):
         self.is_ended = False
         self._server = server
         self._find_route = find_route
-        self._captured = captured
 
     def start_response(
         self,
@@ -71,9 +63,6 @@ class _WsgiRequest(Request):
                 pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
                 self.span.set_attributes(self.captured.of_response(pairs))
             self.status = int(status[:3])
-            if self._captured is not None:
-                pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-                self.span.set_attributes(self._captured.of_response(pairs))
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("start of response")
         return write
@@ -114,16 +103,17 @@ class Middleware:
         self._pipeline = pipeline
         self._server = Server(pipeline)
         self._find_route = find_route
-        self._excluded = pipeline.settings.http.excluded
-        self._captured = pipeline.settings.http.server_headers
+        self._http = pipeline.settings.http
         self._metrics_path = pipeline.settings.metrics_path
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         if active() is not self._pipeline or served_span() is not None:
             return self.app(environ, start_response)
-        excluded = self._pipeline.settings.http.excluded
+        excluded = self._http.excluded
         path = environ.get("PATH_INFO", "")
+        if path and path == self._metrics_path:
+            return self._serve_metrics(environ, start_response)
         if path in UNTRACED_PATHS or (excluded is not None and excluded.search(_address(environ))):
             token = attach_untraced()
             try:
@@ -153,7 +143,7 @@ class Middleware:
     def _begin(self, environ: Environ, start_response: StartResponse) -> tuple[_WsgiRequest, Context] | None:
         try:
             request = _WsgiRequest(environ, start_response, self._server, self._find_route)
-            request.captured = captured = self._pipeline.settings.http.server_headers
+            request.captured = captured = self._http.server_headers
             said = environ if _propagation.foreign is None else _said(environ)
             state = said.get("HTTP_TRACESTATE", "")
             context = self._server.begin(
@@ -257,31 +247,6 @@ def _watch_close(body: Any, request: _WsgiRequest) -> Iterable[bytes]:
 def _text(native: str) -> str:
     """What the bytes of a native string say: https://peps.python.org/pep-3333/#unicode-issues."""
     return native if native.isascii() else native.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _trace_headers(environ: Environ) -> tuple[bytes, tuple[bytes, ...], bytes]:
-    """``traceparent``, ``tracestate`` and ``baggage``."""
-    if _propagation.foreign is not None:
-        said = dict(_propagation.as_w3c(_headers(environ)))
-        state = said.get(b"tracestate", b"")
-        return said.get(b"traceparent", b""), (state,) if state else (), said.get(b"baggage", b"")
-    state = environ.get("HTTP_TRACESTATE", "").encode("latin-1")
-    parent, baggage = environ.get("HTTP_TRACEPARENT", ""), environ.get("HTTP_BAGGAGE", "")
-    return parent.encode("latin-1"), (state,) if state else (), baggage.encode("latin-1")
-
-
-def _headers(environ: Environ) -> list[tuple[bytes, bytes]]:
-    return [
-        (name[5:].replace("_", "-").lower().encode("latin-1"), value.encode("latin-1", "replace"))
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    ]
-
-
-def _address(environ: Environ) -> str:
-    """The request's address without its query."""
-    path = _text(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
-    return f"{environ.get('wsgi.url_scheme', 'http')}://{environ.get('HTTP_HOST', '')}{path}"
 
 
 def _header(environ: Environ, name: str) -> bytes:
