@@ -12,6 +12,11 @@ from shopscope._selfmetrics import never_raises
 GUARD = "_shopscope_guard"
 
 
+def is_once(retrying: Any) -> bool:
+    """Whether it makes one attempt, which is no retry: stamina that is switched off, a test that stops at once."""
+    return getattr(retrying.stop, "max_attempt_number", 0) == 1 or not getattr(retrying, "enabled", True)
+
+
 def wrap_iter(original: Any) -> Any:
     """The same method, counted."""
 
@@ -49,7 +54,7 @@ def _count(retrying: Any, state: Any, outcome: Any) -> None:
     """Count what tenacity decided after an attempt: to sleep and try again, or that it was the last."""
     is_last = getattr(getattr(retrying, "iter_state", None), "stop_run_result", False)
     event = "retried" if isinstance(outcome, tenacity.DoSleep) else "exhausted" if is_last else ""
-    if not event:
+    if not event or is_once(retrying):
         return
     guard = state.__dict__.get(GUARD)
     use = guards.use_of_kind("retry") if guard is None and state.fn is not None else None

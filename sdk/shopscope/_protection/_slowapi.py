@@ -11,6 +11,8 @@ import slowapi
 from shopscope._protection._limited_routes import watched
 from shopscope._selfmetrics import never_raises
 
+_COUNTED = "_shopscope_counted"
+
 
 def instrument() -> None:
     """Wrap the question."""
@@ -27,7 +29,10 @@ def _wrap(original: Any) -> Any:
         try:
             original(self, request, *args, **kwargs)
         except slowapi.errors.RateLimitExceeded as error:
-            watched(request.scope, error)
+            # The library asks itself again where its store is gone.
+            if not hasattr(error, _COUNTED):
+                setattr(error, _COUNTED, True)
+                watched(request.scope, error)
             raise
         _note(request)
 

@@ -9,7 +9,7 @@ from typing import Any
 import tenacity
 
 from shopscope import _guards as guards
-from shopscope._protection._decisions import GUARD, wrap_iter, wrap_iter_async
+from shopscope._protection._decisions import GUARD, is_once, wrap_iter, wrap_iter_async
 
 
 def instrument() -> None:
@@ -28,9 +28,7 @@ def instrument() -> None:
 
 
 def _begin(find: Any, retrying: Any, subject: Any) -> guards.Use | None:
-    # One attempt is no retry: stamina that is switched off, a test that stops at once.
-    is_once = getattr(retrying.stop, "max_attempt_number", 0) == 1 or not getattr(retrying, "enabled", True)
-    return None if is_once else guards.begin(find, subject)
+    return None if is_once(retrying) else guards.begin(find, subject)
 
 
 def _guard_of_function(function: Any) -> guards.Guard:

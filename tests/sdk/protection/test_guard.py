@@ -222,6 +222,31 @@ def test_who_uses_none_pays_nothing(program, bank):
     assert ["None", "True"] == [line for line in output.splitlines() if not line.startswith("{")]
 
 
+def test_a_child_process_announces_its_own(program, sink, bank):
+    """After a fork what the parent has counted is the parent's; a guard of the child is there for the child too."""
+    running = program(
+        f"""
+        import os, httpx, pybreaker, shopscope
+        shopscope.init("payment")
+        breaker = pybreaker.CircuitBreaker(name="charge")
+        breaker.call(httpx.get, "http://127.0.0.1:{bank.port}/200")
+        child = os.fork()
+        if not child:
+            breaker.call(httpx.get, "http://127.0.0.1:{bank.port}/200")
+            shopscope.shutdown()
+            os._exit(0)
+        os.waitpid(child, 0)
+        shopscope.shutdown()
+        """
+    )
+    code, _, errors = running.finish()
+    assert (0, "") == (code, errors)
+    for push in (-1, -2):
+        (guard,) = sink.points("shopscope.guard.info", push)
+        assert {"peer": "127.0.0.1", "operation": "charge", "kind": "breaker"} == guard.tags
+        assert 4 == len(sink.points("shopscope.guard.events", push))
+
+
 def test_a_fault_in_watching_stays_inside(payment, bank, sink, monkeypatch):
     """What goes wrong while a call is watched is counted, and neither the call nor its span is lost."""
     monkeypatch.setattr(_guards, "announce", lambda *_: 1 / 0)

@@ -1,5 +1,7 @@
 """slowapi, the real one: decorators and middlewares."""
 
+import socket
+
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request
@@ -83,6 +85,17 @@ def test_middleware(observe, call, tell, middleware):
     assert ["limiter", "limiter"] == [protection for _, protection in spans]
     assert {("search", "", "limiter")} == guards
     assert {("", "limited"): 1.0} == events
+
+
+def test_limits_while_the_store_is_gone(observe, call, tell):
+    """The fallback's refusals are counted once, though the library asks itself a second time."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        storage = f"redis://127.0.0.1:{unused.getsockname()[1]}"
+        app = make_app(storage_uri=storage, in_memory_fallback=["0/hour"])
+        scope = observe("search", app=app)
+        assert 429 == call(app, "/shop/search/red").status_code
+    assert {("GET /shop/search/{words}", "limited"): 1.0} == tell(scope)[2]
 
 
 def test_without_telemetry(call):

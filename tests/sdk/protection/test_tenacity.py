@@ -93,9 +93,21 @@ def test_async_blocks(bank, told):
 
 @pytest.mark.usefixtures("payment")
 def test_one_attempt_is_no_retry(bank, told):
-    """A retry that is switched off protects nothing."""
-    tenacity.retry(stop=tenacity.stop_after_attempt(1))(bank.ask)()
-    assert ([None], set(), {}) == told()
+    """A retry that is switched off protects nothing, and does not speak for one around it."""
+    once = tenacity.stop_after_attempt(1)
+
+    def block():
+        for attempt in tenacity.Retrying(stop=once, reraise=True):
+            with attempt:
+                bank.ask(503)
+
+    with pytest.raises(httpx.HTTPStatusError):
+        block()
+    with pytest.raises(httpx.HTTPStatusError):
+        tenacity.retry(stop=once, reraise=True)(bank.ask)(503)
+    with pytest.raises(tenacity.RetryError):
+        tenacity.retry(**FEW)(tenacity.retry(stop=once, reraise=True)(bank.ask))(503)
+    assert ([None, None, *3 * ["retry"]], {"retried": 2, "exhausted": 1}) == told()[::2]
 
 
 def test_without_telemetry(bank):
