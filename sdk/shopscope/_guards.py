@@ -294,6 +294,13 @@ def guard(
     Raises:
         ConfigError: an argument is wrong; the error lists every one.
     """
+    problems = _problems(peer, kind, operation)
+    if problems:
+        raise ConfigError(problems)
+    return DeclaredGuard(Guard(kind, operation, peer))
+
+
+def _problems(peer: object, kind: object, operation: object) -> list[str]:
     problems = []
     if not isinstance(peer, str) or not peer:
         problems.append(f"guard: peer must be a text that is not empty: {peer!r}; pass a stable name")
@@ -301,6 +308,4 @@ def guard(
         problems.append(f"guard: kind must be one of {', '.join(sorted(EVENTS))}: {kind!r}; pass one of these")
     if not isinstance(operation, str):
         problems.append(f"guard: operation must be a text: {operation!r}; pass a stable name or leave it out")
-    if problems:
-        raise ConfigError(problems)
-    return DeclaredGuard(Guard(kind, operation, peer))
+    return problems

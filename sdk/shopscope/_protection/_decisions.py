@@ -57,6 +57,8 @@ def _count(retrying: Any, state: Any, outcome: Any) -> None:
     if not event or is_once(retrying):
         return
     guard = state.__dict__.get(GUARD)
-    use = guards.use_of_kind("retry") if guard is None and state.fn is not None else None
-    if guard is not None or use is not None:
-        (guard or use.guard).count(event)
+    if guard is None and (use := guards.use_of_kind("retry")):
+        # A call, not a block: what decides runs inside the call, where its own retry is the innermost.
+        guard = use.guard
+    if guard is not None:
+        guard.count(event)
