@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 _CACHES = frozenset({"redis", "memcached", "valkey"})
 _READS = frozenset(
@@ -33,6 +34,9 @@ def dependency_of(attributes: Mapping[str, Any], peers: Mapping[str, str]) -> De
     system = str(attributes.get("db.system.name") or attributes.get("db.system") or "")
     address = str(attributes.get("server.address") or attributes.get("net.peer.name") or "")
     port = attributes.get("server.port") or attributes.get("net.peer.port")
+    url = "" if address else str(attributes.get("url.full") or attributes.get("http.url") or "")
+    if url:
+        address, port = _host_and_port(url)
     declared = str(attributes.get("peer.service") or "")
     if system:
         operation = str(attributes.get("db.operation.name") or attributes.get("db.operation") or "")
@@ -57,6 +61,16 @@ def peer_name(address: str, port: object, peers: Mapping[str, str], on_loopback:
     if on_loopback and (not host or host == "localhost" or host.startswith("/") or _is_loopback(host)):
         return on_loopback
     return host or "unknown"
+
+
+def _host_and_port(url: str) -> tuple[str, int | None]:
+    """Where an address of the web leads; some instrumentations name nothing else."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "", None
+    return host or "", port
 
 
 def _is_loopback(host: str) -> bool:

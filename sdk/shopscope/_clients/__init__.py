@@ -1,13 +1,16 @@
 """Client libraries, each instrumented when the service has imported it, or in the moment that it does."""
 
+import functools
 import importlib
 import importlib.abc
 import importlib.util
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.machinery import ModuleSpec
+from importlib.metadata import EntryPoint
 from types import ModuleType
 
+from shopscope._clients import _contrib as contrib
 from shopscope._selfmetrics import internal_error
 
 _INTEGRATIONS = {
@@ -33,6 +36,8 @@ _INTEGRATIONS = {
 
 
 _disabled: Collection[str] = ()
+#: Instrumentations of OpenTelemetry's by the module that they wait for.
+_theirs: dict[str, list[EntryPoint]] = {}
 
 
 def instrument_clients(disabled: Collection[str] = ()) -> None:
@@ -41,9 +46,13 @@ def instrument_clients(disabled: Collection[str] = ()) -> None:
     Args:
         disabled: libraries to leave alone, as ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`` names them; ``*`` is all.
     """
-    global _disabled  # noqa: PLW0603 (one import hook a process, which asks for the latest choice)
+    global _disabled, _theirs  # noqa: PLW0603 (one import hook a process, which asks for the latest choice)
     _disabled = disabled
-    for library in _INTEGRATIONS:
+    try:
+        _theirs = contrib.installed(disabled)
+    except Exception:  # noqa: BLE001 (packages may be damaged)
+        internal_error("search for instrumentations")
+    for library in (*_INTEGRATIONS, *_theirs):
         if library in sys.modules:
             _instrument(library)
     if not any(isinstance(finder, _ImportHook) for finder in sys.meta_path):
@@ -53,11 +62,19 @@ def instrument_clients(disabled: Collection[str] = ()) -> None:
 def _instrument(library: str) -> None:
     if "*" in _disabled or library.partition(".")[0] in _disabled:
         return
-    for integration in _INTEGRATIONS[library]:
+    steps: list[Callable[[], None]] = [
+        *(functools.partial(_run, integration) for integration in _INTEGRATIONS.get(library, ())),
+        *(functools.partial(contrib.instrument, entry) for entry in _theirs.get(library, ())),
+    ]
+    for step in steps:
         try:
-            importlib.import_module(integration).instrument()
+            step()
         except Exception:  # noqa: BLE001 (a client library that we do not understand must keep working)
             internal_error(f"instrumentation of {library}")
+
+
+def _run(integration: str) -> None:
+    importlib.import_module(integration).instrument()
 
 
 class _ImportHook(importlib.abc.MetaPathFinder):
@@ -72,7 +89,7 @@ class _ImportHook(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None = None,  # noqa: ARG002 (signature of finders)
         target: ModuleType | None = None,  # noqa: ARG002 (same)
     ) -> ModuleSpec | None:
-        if name not in _INTEGRATIONS or name in self._searching:
+        if (name not in _INTEGRATIONS and name not in _theirs) or name in self._searching:
             return None
         self._searching.add(name)
         try:

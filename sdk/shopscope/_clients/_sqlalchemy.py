@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.pool import Pool
 
 from shopscope._clients._calls import Calls, end_call, start_call
@@ -28,6 +29,7 @@ def instrument() -> None:
         event.listen(Engine, "before_cursor_execute", _before)
         event.listen(Engine, "after_cursor_execute", _after)
         event.listen(Engine, "handle_error", _on_error)
+        event.listen(Engine, "do_connect", _connect)
         event.listen(Pool, "connect", _silence_driver)
 
 
@@ -55,6 +57,18 @@ def _on_error(context: Any) -> None:
     spans = conn.info.get(_SPANS) if conn is not None and not conn.closed and not conn.invalidated else None
     if spans:
         end_call(spans.pop(), context.original_exception)
+
+
+def _connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+    """Leave out a driver's instrumentation: below an engine its statements would be there twice."""
+    connect = getattr(dialect.loaded_dbapi, "connect", None)
+    wrapper = getattr(connect, "_self_wrapper", None)  # of wrapt's, which all of OpenTelemetry's are made with
+    if (
+        not getattr(wrapper, "__module__", "").startswith("opentelemetry.")
+        or type(dialect).connect is not DefaultDialect.connect
+    ):
+        return None
+    return connect.__wrapped__(*arguments, **options)
 
 
 def _silence_driver(connection: Any, _record: Any) -> None:
