@@ -28,6 +28,7 @@ _WORDS = (
     *("ghr_", "github_pat", "glpat-", "xox", "xapp-", "akia", "asia", "aiza", "ya29.", "sg.", "npm_", "pypi-", "hf_"),
     *("shpat_", "shpca_", "shppa_", "shpss_", "whsec_", "dckr_pat_", "hvs.", "sq0", "access_token$", "dop_v1_"),
     *("key-", "identified by", "parameters: ", "row contains"),
+    *("[generated", "[cached", "[no key", "[raw sql", "[caching", "[dialect"),
 )
 _SUSPECT_WORD = re.compile("|".join(re.escape(word) for word in _WORDS))
 # Texts that are plainly harmless, such as short words, and the paths and addresses of requests with ids in them.
@@ -83,7 +84,8 @@ _NOT_ALPHANUMERIC = re.compile(r"%20|%2D|[^A-Za-z0-9]")
 # A slash in a password is wrong, and seen; it must not be taken for the path after a port.
 _USER_INFO = re.compile(r"(://)(?:[^\s/?#]{0,512}@|[^\s/@:]{0,256}:(?!\d{1,5}/)\S{0,256}@)")
 _EMAIL = re.compile(
-    r"[^\s@\"'<>()\[\]{},;:=&?/\\|\x00-\x1f]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62}", re.IGNORECASE
+    r"(?:[^\s@\"'<>()\[\]{},;:=&?/\\|\x00-\x1f]|(?<=\w)'(?=\w)){1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62}",
+    re.IGNORECASE,
 )
 
 _SCHEME = re.compile(
@@ -93,8 +95,8 @@ _SCHEME = re.compile(
 )
 _BASIC = re.compile(r"(?<![A-Za-z])(basic)(\s{1,8}|%20|\+)([A-Za-z0-9+/_-]{4,}={0,2})", re.IGNORECASE)
 _HEADER = re.compile(
-    r"((?:authorization|cookie)[\w-]{0,16}\\{0,4}[\"']?\s{0,4}(?::|=>?|,)\s{0,4}b?)"
-    r"(?:\\{0,4}\"[^\"\r\n]*|\\{0,4}'[^'\r\n]*|[^\"'\r\n]+)",
+    r"((?:authorization|cookie)[\w-]{0,16}\\{0,4}[\"']?\s{0,4}(?::|=>?|,)\s{0,4}+(?:b(?=\\{0,4}[\"']))?)"
+    r"(?:\\{0,4}\"[^\"\r\n]*|\\{0,4}'[^'\r\n]*|(?!b?\[redacted)[^\"'\r\n]+)",
     re.IGNORECASE,
 )
 _KEY_AND_VALUE = re.compile(
@@ -110,7 +112,11 @@ _API_KEY = re.compile(
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?")
 # What databases and SQLAlchemy add to the text of an error.
-_PARAMETERS = re.compile(r"(\[parameters: |row contains |IDENTIFIED BY )[^\r\n]*", re.IGNORECASE)
+_PARAMETERS = re.compile(
+    r"(\[parameters: |row contains |IDENTIFIED BY "
+    r"|\[(?:generated in|cached since|no key|raw sql|caching disabled|dialect )[^\]\r\n]{0,80}\] )[^\r\n]*",
+    re.IGNORECASE,
+)
 
 _AFTER_WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (_PRIVATE_KEY, REDACTED),

@@ -17,6 +17,8 @@ MAX_CHARACTERS = 16_384
 _CUT = "…[cut]"
 # Not sent of what was looked at: a secret that the limit cuts in two is not known by its form.
 _MARGIN = 1024
+# What is hidden may be shorter than the words for it.
+_KEPT = MAX_CHARACTERS - _MARGIN
 _MAX_CLEAN = 4096
 _MAX_CLEAN_CHARACTERS = 128
 # Smaller numbers are no cards.
@@ -72,7 +74,7 @@ def scrub(text: str) -> str:
         text = str.__str__(text)
     if len(text) <= MAX_CHARACTERS:
         return _remember(text, _redact(text))
-    return _remember(text, _redact(text[:MAX_CHARACTERS])[:-_MARGIN] + _CUT)
+    return _remember(text, _redact(text[:MAX_CHARACTERS])[:-_MARGIN][:_KEPT] + _CUT)
 
 
 def scrub_end(text: str) -> str:
@@ -80,7 +82,7 @@ def scrub_end(text: str) -> str:
     if len(text) <= MAX_CHARACTERS:
         return scrub(text)
     # From the start of a line: before it there may be the rest of a secret, which has no form.
-    end = _redact(text[-MAX_CHARACTERS:])[_MARGIN:].partition("\n")[2]
+    end = _redact(text[-MAX_CHARACTERS:])[_MARGIN:][-_KEPT:].partition("\n")[2]
     return _remember(text, f"{_CUT}\n{end}") if end else scrub(text)
 
 
