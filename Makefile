@@ -31,6 +31,9 @@ bench: $(VENV)/dev.installed ## Measure the budgets
 bench-sdk: $(BENCH)/bench.installed ## Measure what the SDK costs, beside other agents
 	@$(BENCH)/bin/python bench/sdk/run.py $(ARGS)
 
+generate: $(VENV)/dev.installed ## Renew what is generated from the code
+	@$(BIN)/python -m shopscope_ops.reference
+
 lock: $(VENV)/dev.installed ## Renew the locked requirements from pyproject.toml
 	@$(BIN)/pip install --quiet uv
 	@for set in demo dev bench; do \

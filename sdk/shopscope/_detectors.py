@@ -25,7 +25,7 @@ _IN_CGROUP = re.compile(r"(?:^|[-/:])([0-9a-f]{64}|[0-9a-f]{32}-[0-9]{8,})(?:\.s
 _IN_MOUNT = re.compile(r"/(?:containers|overlay-containers)/([0-9a-f]{64})/")
 _POD_IN_CGROUP = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
 # Names under which manifests hand on the downward API; those of the OpenTelemetry operator come first.
-_DOWNWARD = {
+DOWNWARD = {
     "k8s.pod.name": ("OTEL_RESOURCE_ATTRIBUTES_POD_NAME", "K8S_POD_NAME", "POD_NAME"),
     "k8s.pod.uid": ("OTEL_RESOURCE_ATTRIBUTES_POD_UID", "K8S_POD_UID", "POD_UID"),
     "k8s.namespace.name": ("K8S_NAMESPACE_NAME", "K8S_NAMESPACE", "POD_NAMESPACE"),
@@ -89,7 +89,7 @@ def kubernetes(environ: Mapping[str, str]) -> Attributes:
     """What the downward API has put into the environment; the pod's host name is its name."""
     found: Attributes = {}
     is_inside = "KUBERNETES_SERVICE_HOST" in environ
-    for key, names in _DOWNWARD.items():
+    for key, names in DOWNWARD.items():
         # Names as short as POD_NAME mean something in a cluster alone.
         known = names if is_inside else [name for name in names if name.startswith(("OTEL_", "K8S_"))]
         if value := next(filter(None, (environ.get(name, "").strip() for name in known)), ""):

@@ -48,9 +48,9 @@ NOT_HONOURED: Mapping[str, str] = {
     "OTEL_CONFIG_FILE": "there is one file, shopscope.toml; all else is set by variables",
     "OTEL_EXPERIMENTAL_CONFIG_FILE": "there is one file, shopscope.toml; all else is set by variables",
     "OTEL_ENTITIES": "in development; use OTEL_RESOURCE_ATTRIBUTES",
-    "OTEL_EXPORTER_ZIPKIN_ENDPOINT": "there is no Zipkin exporter; Zipkin receives OTLP",
-    "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "there is no Zipkin exporter; Zipkin receives OTLP",
-    "OTEL_EXPORTER_ZIPKIN_PROTOCOL": "there is no Zipkin exporter; Zipkin receives OTLP",
+    "OTEL_EXPORTER_ZIPKIN_ENDPOINT": "there is no Zipkin exporter; a collector translates OTLP",
+    "OTEL_EXPORTER_ZIPKIN_TIMEOUT": "there is no Zipkin exporter; a collector translates OTLP",
+    "OTEL_EXPORTER_ZIPKIN_PROTOCOL": "there is no Zipkin exporter; a collector translates OTLP",
     "OTEL_EXPORTER_OTLP_SPAN_INSECURE": "an obsolete name; use OTEL_EXPORTER_OTLP_TRACES_INSECURE",
     "OTEL_EXPORTER_OTLP_METRIC_INSECURE": "an obsolete name; use OTEL_EXPORTER_OTLP_METRICS_INSECURE",
 }

@@ -1,0 +1,21 @@
+"""Which pages there are, and how they get to disk."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from shopscope_ops.reference._environment import render_environment
+
+
+def pages() -> Mapping[str, str]:
+    """File name and content of each generated page."""
+    return {"environment.md": render_environment()}
+
+
+def write(folder: Path) -> None:
+    """Write every page.
+
+    Args:
+        folder: ``docs/reference`` of a clone.
+    """
+    for name, content in pages().items():
+        (folder / name).write_text(content, encoding="utf-8")

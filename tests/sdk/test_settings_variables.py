@@ -1,0 +1,414 @@
+"""The OTEL_ variables of exporters, limits, sampling, propagation and HTTP: meanings, defaults and faults."""
+
+import logging
+import sys
+
+import pytest
+import trustme
+
+from shopscope import ConfigError
+from shopscope._endpoints import DEFAULT_GRPC_ENDPOINT, Tls
+from shopscope._environment import FOREVER_SECONDS
+from shopscope._limits import SpanLimits
+from shopscope._routes import KNOWN_METHODS
+from shopscope._scrape import ScrapeAddress
+from shopscope._settings import NOT_HONOURED, LogLimits, read_settings
+
+OTLP = "OTEL_EXPORTER_OTLP"
+CAPTURE = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS"
+
+
+@pytest.fixture
+def read(tmp_path):
+    file = tmp_path / "shopscope.toml"
+    file.write_text("", encoding="utf-8")
+
+    def read_with(**settings):
+        arguments = {key: value for key, value in settings.items() if key.islower()}
+        return read_settings("checkout", {"SHOPSCOPE_CONFIG": str(file), **variables(settings)}, **arguments)
+
+    return read_with
+
+
+def variables(settings):
+    return {key: value for key, value in settings.items() if not key.islower()}
+
+
+def problem_of(read, **settings):
+    with pytest.raises(ConfigError) as caught:
+        read(**settings)
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def pem(authority, tmp_path):
+    """A function that writes a PEM file and returns its path."""
+    certificate = authority.issue_cert("localhost")
+    contents = {
+        "ca": authority.cert_pem,
+        "certificate": certificate.cert_chain_pems[0],
+        "key": certificate.private_key_pem,
+        "other key": authority.issue_cert("localhost").private_key_pem,
+    }
+
+    def write(name):
+        path = tmp_path / f"{name}.pem"
+        contents[name].write_to_path(path)
+        return str(path)
+
+    return write
+
+
+def test_exporters_by_default(read):
+    """OTLP for each signal, as the specification says."""
+    assert [("otlp",)] * 3 == [endpoint.exporters for endpoint in read().endpoints.values()]
+
+
+def test_exporters_of_each_signal(read):
+    """One, several, none; `otlp/stdout` is the specification's other name of our console."""
+    endpoints = read(
+        OTEL_TRACES_EXPORTER="Console, otlp", OTEL_METRICS_EXPORTER="prometheus", OTEL_LOGS_EXPORTER="none"
+    ).endpoints
+    assert {"traces": ("console", "otlp"), "metrics": ("prometheus",), "logs": ()} == {
+        signal: endpoint.exporters for signal, endpoint in endpoints.items()
+    }
+    assert ("console",) == read(OTEL_LOGS_EXPORTER="otlp/stdout,console").endpoints["logs"].exporters
+
+
+@pytest.mark.parametrize("value", ["zipkin", "otlp,zipkin", "prometheus", "logging"])
+def test_exporters_that_there_are_not(read, value):
+    """The fault lists what there is."""
+    assert "a list of otlp, console, otlp/stdout, none" in problem_of(read, OTEL_TRACES_EXPORTER=value)
+
+
+def test_none_stands_alone(read):
+    """None and something is a contradiction."""
+    assert "none alone" in problem_of(read, OTEL_TRACES_EXPORTER="none,otlp")
+
+
+def test_protocol(read):
+    """http/protobuf by default; all signals or one can have another."""
+    assert {"http/protobuf"} == {endpoint.protocol for endpoint in read().endpoints.values()}
+    settings = read(OTEL_EXPORTER_OTLP_PROTOCOL="http/json", OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="GRPC")
+    protocols = {signal: endpoint.protocol for signal, endpoint in settings.endpoints.items()}
+    assert {"traces": "http/json", "metrics": "http/json", "logs": "grpc"} == protocols
+
+
+def test_grpc_that_is_not_installed(read, monkeypatch):
+    """One clear error, with what to install."""
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    problem = problem_of(read, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL must be a protocol that is installed: 'grpc'" in problem
+    assert "pip install 'shopscope[grpc]'" in problem
+
+
+def test_grpc_that_is_not_needed(read, monkeypatch):
+    """Who exports nothing by OTLP needs no library for it."""
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    names = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
+    settings = read(OTEL_EXPORTER_OTLP_PROTOCOL="grpc", **dict.fromkeys(names, "console"))
+    assert {"grpc"} == {endpoint.protocol for endpoint in settings.endpoints.values()}
+
+
+@pytest.mark.parametrize(
+    ("target", "insecure", "url", "is_secure"),
+    [
+        ("", "", DEFAULT_GRPC_ENDPOINT, False),
+        ("http://collector:4317", "false", "http://collector:4317", False),
+        ("https://collector:4317", "true", "https://collector:4317", True),
+        ("collector:4317", "", "collector:4317", True),
+        ("collector:4317", "TRUE", "collector:4317", False),
+        ("dns:///collector:4317", "true", "dns:///collector:4317", False),
+        ("unix:/run/otlp", "true", "unix:/run/otlp", False),
+    ],
+)
+def test_grpc_targets(read, target, insecure, url, is_secure):
+    """The scheme decides, `insecure` where there is none; no /v1/traces is added."""
+    endpoint = read(
+        OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_ENDPOINT=target, OTEL_EXPORTER_OTLP_INSECURE=insecure
+    ).endpoints["traces"]
+    assert (url, is_secure) == (endpoint.url, endpoint.is_secure)
+
+
+def test_grpc_target_of_a_signal_and_by_argument(read):
+    """An argument beats the signal's own variable, that beats the common one."""
+    settings = {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "common:1",
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "own:2",
+    }
+    endpoints = read(**settings).endpoints
+    assert ("common:1", "own:2") == (endpoints["traces"].url, endpoints["logs"].url)
+    assert "argument:3" == read(endpoint="argument:3", **settings).endpoints["logs"].url
+
+
+def test_files_of_a_secure_connection(read, pem):
+    """Common files, and a signal's own."""
+    settings = read(
+        OTEL_EXPORTER_OTLP_CERTIFICATE=pem("ca"),
+        OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=pem("certificate"),
+        OTEL_EXPORTER_OTLP_CLIENT_KEY=pem("key"),
+        OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE=pem("certificate"),
+    )
+    assert Tls(pem("ca"), pem("certificate"), pem("key")) == settings.endpoints["traces"].tls
+    assert pem("certificate") == settings.endpoints["logs"].tls.certificate
+
+
+@pytest.mark.parametrize("name", ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "TRACES_CERTIFICATE"])
+def test_file_that_is_not_there(read, tmp_path, name):
+    """A file that is named has to be there."""
+    with pytest.raises(ConfigError) as caught:
+        read(**{f"{OTLP}_{name}": str(tmp_path / "none.pem")})
+    assert f"{OTLP}_{name} must be a file that can be read" in caught.value.problems[0]
+
+
+def test_file_that_is_no_certificate(read, tmp_path):
+    """A file that is not what it should be is a fault at start, not an outage later."""
+    rubbish = tmp_path / "rubbish.pem"
+    rubbish.write_text("rubbish", encoding="utf-8")
+    problem = problem_of(read, OTEL_EXPORTER_OTLP_CERTIFICATE=str(rubbish))
+    assert "OTEL_EXPORTER_OTLP_CERTIFICATE must be PEM files that belong together" in problem
+
+
+def test_key_of_another_certificate(read, pem):
+    """A client's certificate and key have to fit."""
+    settings = {
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": pem("certificate"),
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": pem("other key"),
+    }
+    assert "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE must be PEM files" in problem_of(read, **settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"), [("CLIENT_CERTIFICATE", "CLIENT_KEY"), ("CLIENT_KEY", "CLIENT_CERTIFICATE")]
+)
+def test_half_of_a_pair(read, pem, given, lacking):
+    """A client's certificate needs its key, and the other way round."""
+    problem = problem_of(read, **{f"{OTLP}_{given}": pem("certificate" if given == "CLIENT_CERTIFICATE" else "key")})
+    assert problem.startswith(f"{OTLP}_{lacking} must be set when {OTLP}_{given} is")
+
+
+def test_timeouts(read):
+    """Zero is no limit, as the specification says; a push of metrics is one attempt, so the shorter timeout counts."""
+    assert FOREVER_SECONDS == read(OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="0").endpoints["traces"].timeout_seconds
+    settings = read(OTEL_METRIC_EXPORT_TIMEOUT="2000", OTEL_EXPORTER_OTLP_TIMEOUT="3000")
+    assert (2.0, 3.0) == tuple(settings.endpoints[signal].timeout_seconds for signal in ("metrics", "logs"))
+    limits = read(OTEL_BSP_EXPORT_TIMEOUT="1500", OTEL_BLRP_EXPORT_TIMEOUT="0")
+    assert (1.5, FOREVER_SECONDS) == (limits.span_limits.export_seconds, limits.log_limits.export_seconds)
+    assert (None, None) == (read().span_limits.export_seconds, read().log_limits.export_seconds)
+
+
+@pytest.mark.parametrize("prefix", ["OTEL_BSP", "OTEL_BLRP"])
+def test_batch_larger_than_the_queue(read, prefix):
+    """The specification: a batch is no larger than the queue; the default follows a smaller queue."""
+    problem = problem_of(read, **{f"{prefix}_MAX_QUEUE_SIZE": "10", f"{prefix}_MAX_EXPORT_BATCH_SIZE": "11"})
+    assert problem.startswith(f"{prefix}_MAX_EXPORT_BATCH_SIZE must be at most 10: 11")
+
+
+def test_span_limits(read):
+    """Each has its variable; attributes follow the general ones where they have none of their own."""
+    names = {
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "1",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT": "2",
+        "OTEL_SPAN_LINK_COUNT_LIMIT": "3",
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": "4",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": "5",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "6",
+    }
+    assert SpanLimits(1, 2, 3, 4, 5, 6) == read(**names).span_size
+    general = read(OTEL_ATTRIBUTE_COUNT_LIMIT="7", OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT="0")
+    assert (7, 0) == (general.span_size.attributes, general.span_size.value_length)
+    assert LogLimits(7, 0) == general.log_size
+    assert (SpanLimits(), LogLimits()) == (read().span_size, read().log_size)
+
+
+def test_log_record_limits(read):
+    """The log record's own come before the general ones."""
+    settings = read(
+        OTEL_ATTRIBUTE_COUNT_LIMIT="7",
+        OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT="8",
+        OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT="9",
+    )
+    assert LogLimits(8, 9) == settings.log_size
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "many", "²"])
+def test_limits_that_are_no_numbers(read, value):
+    """A limit is a whole number of at least zero."""
+    problem = problem_of(read, OTEL_SPAN_EVENT_COUNT_LIMIT=value)
+    assert "OTEL_SPAN_EVENT_COUNT_LIMIT must be a whole number of at least zero" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "description"),
+    [
+        ("", "", "ParentBased{root:TraceIdRatioBased{1}}"),
+        ("always_off", "0.5", "TraceIdRatioBased{0}"),
+        ("TraceIdRatio", "0.25", "TraceIdRatioBased{0.25}"),
+        ("parentbased_traceidratio", "", "ParentBased{root:TraceIdRatioBased{1}}"),
+    ],
+)
+def test_samplers(read, name, argument, description):
+    """The specification's names, in any case; the argument is for those that have one."""
+    settings = read(OTEL_TRACES_SAMPLER=name, OTEL_TRACES_SAMPLER_ARG=argument)
+    assert description == settings.sampler.get_description()
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "where"),
+    [
+        ("jaeger_remote", "", "OTEL_TRACES_SAMPLER must be one of"),
+        ("traceidratio", "2", "OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1"),
+        ("traceidratio", "half", "OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1"),
+    ],
+)
+def test_samplers_that_there_are_not(read, name, argument, where):
+    """One fault among the others."""
+    assert where in problem_of(read, OTEL_TRACES_SAMPLER=name, OTEL_TRACES_SAMPLER_ARG=argument)
+
+
+def test_propagators(read):
+    """The W3C's two by default; a list is read in its order, each name once."""
+    assert ("tracecontext", "baggage") == read().propagators
+    assert ("b3", "xray") == read(OTEL_PROPAGATORS="b3, xray,B3").propagators
+    assert () == read(OTEL_PROPAGATORS="none").propagators
+    problem = problem_of(read, OTEL_PROPAGATORS="tracecontext,ottrace")
+    assert "a list of tracecontext, baggage, b3, b3multi, jaeger, xray, none: 'ottrace'" in problem
+
+
+def test_detectors(read):
+    """All by default; `otel` is what is always read."""
+    known = ("process", "host", "os", "container", "kubernetes")
+    name = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
+    assert [known, known, ("host",), ()] == [
+        read(**{name: value}).detectors for value in ("", "*", "otel,host", "none")
+    ]
+    assert "aws_ec2" in problem_of(read, **{name: "aws_ec2"})
+
+
+def test_metrics_that_are_not_cumulative(read):
+    """What we cannot do is refused, not overheard."""
+    for value in ("delta", "lowmemory"):
+        problem = problem_of(read, OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=value)
+        assert f"must be one of cumulative: '{value}'" in problem
+    assert "" == read(OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="Cumulative").metrics_path
+    name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+    problem = problem_of(read, **{name: "base2_exponential_bucket_histogram"})
+    assert f"{name} must be one of explicit_bucket_histogram" in problem
+
+
+def test_exemplar_filter(read):
+    """Trace-based, which is the default, or off; always on would lead to no trace."""
+    name = "OTEL_METRICS_EXEMPLAR_FILTER"
+    assert [True, True, False] == [read(**{name: v}).has_exemplars for v in ("", "trace_based", "ALWAYS_OFF")]
+    assert "one of trace_based, always_off: 'always_on'" in problem_of(read, **{name: "always_on"})
+
+
+def test_prometheus_address(read):
+    """Read only if the exporter is chosen; checked in any case."""
+    chosen = {"OTEL_METRICS_EXPORTER": "prometheus"}
+    assert ScrapeAddress("localhost", 9464) == read(**chosen).scrape
+    settings = read(**chosen, OTEL_EXPORTER_PROMETHEUS_HOST="0.0.0.0", OTEL_EXPORTER_PROMETHEUS_PORT="0")
+    assert ScrapeAddress("0.0.0.0", 0) == settings.scrape
+    assert None is read().scrape
+    assert "at most 65535" in problem_of(read, OTEL_EXPORTER_PROMETHEUS_PORT="65536")
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [("", None), ("debug", logging.DEBUG), ("WARN", logging.WARNING), ("fatal", logging.CRITICAL), ("none", 51)],
+)
+def test_log_level_of_the_sdk(read, value, level):
+    """The names that languages have for levels; unset leaves it to the service's logging."""
+    assert level == read(OTEL_LOG_LEVEL=value).sdk_log_level
+
+
+def test_http_options_by_default(read):
+    """Nothing is captured or left out, so that nothing is done for it."""
+    http = read().http
+    assert (None, None, None, KNOWN_METHODS) == (
+        http.server_headers,
+        http.client_headers,
+        http.excluded,
+        http.known_methods,
+    )
+
+
+def test_excluded_addresses(read):
+    """A framework's own variable comes before the general one; patterns are searched, by case."""
+    http = read(OTEL_PYTHON_EXCLUDED_URLS="healthz,client/.*/info").http
+    assert [True, True, False, False] == [
+        bool(http.excluded.search(f"http://shop/{path}")) for path in ("healthz", "client/1/info", "cart", "HEALTHZ")
+    ]
+    both = read(OTEL_PYTHON_EXCLUDED_URLS="a", OTEL_PYTHON_FASTAPI_EXCLUDED_URLS="b,c").http.excluded
+    assert [False, True, True] == [bool(both.search(text)) for text in "abc"]
+
+
+@pytest.mark.parametrize("name", ["FASTAPI", "STARLETTE", "FLASK", "DJANGO"])
+def test_excluded_addresses_of_a_framework(read, name):
+    """Each framework's variable is read."""
+    assert read(**{f"OTEL_PYTHON_{name}_EXCLUDED_URLS": "x"}).http.excluded.search("http://shop/x")
+
+
+def test_captured_headers(read):
+    """Names are whole, in any case, and may be patterns; secrets are redacted, asked for or not."""
+    http = read(
+        **{
+            f"{CAPTURE}_SERVER_REQUEST": "X-.*,Authorization",
+            f"{CAPTURE}_SERVER_RESPONSE": "etag",
+            f"{CAPTURE}_SANITIZE_FIELDS": "x-customer",
+        }
+    ).http
+    request = [
+        (b"X-Id", b"1"),
+        (b"x-id", b"2"),
+        (b"x-customer-name", b"Ann"),
+        (b"authorization", b"t"),
+        (b"max-x", b"3"),
+    ]
+    assert {
+        "http.request.header.x-id": ("1", "2"),
+        "http.request.header.x-customer-name": ("[REDACTED]",),
+        "http.request.header.authorization": ("[REDACTED]",),
+    } == http.server_headers.of_request(request)
+    assert {"http.response.header.etag": ("\xe9",)} == http.server_headers.of_response([(b"ETag", b"\xe9")])
+    assert None is http.client_headers
+
+
+def test_captured_headers_are_bounded():
+    """A client can send thousands of headers of any length."""
+    http = read_settings("x", {f"{CAPTURE}_CLIENT_RESPONSE": ".*"}).http.client_headers
+    (values,) = http.of_response([(b"x", b"y" * 9000)] * 1000).values()
+    assert (16, 1024) == (len(values), max(map(len, values)))
+    assert {} == http.of_request([(b"x", b"1")])
+
+
+@pytest.mark.parametrize(
+    "name", [f"{CAPTURE}_SERVER_REQUEST", f"{CAPTURE}_SANITIZE_FIELDS", "OTEL_PYTHON_EXCLUDED_URLS"]
+)
+def test_patterns_that_are_none(read, name):
+    """A pattern that does not compile is a fault at start, not at a request."""
+    assert f"{name} must be regular expressions" in problem_of(read, **{name: "x-("})
+
+
+def test_known_methods(read):
+    """The list replaces ours, and is told by case."""
+    assert {"GET", "PROPFIND"} == read(OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS="GET, PROPFIND").http.known_methods
+
+
+def test_disabled_instrumentations(read):
+    """Names with commas between them."""
+    settings = read(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="redis, httpx")
+    assert {"redis", "httpx"} == settings.disabled_instrumentations
+
+
+@pytest.mark.parametrize("name", sorted(NOT_HONOURED))
+def test_variables_without_effect(read, name):
+    """What the specification has and we do not is noted where it is set, and nowhere else."""
+    assert ((name,), ()) == (read(**{name: "x"}).ignored, read(**{name: " "}).ignored)
