@@ -6,15 +6,8 @@ from typing import Any
 import tenacity
 
 from shopscope import _guards as guards
+from shopscope._protection._attempts import GUARD, is_once
 from shopscope._selfmetrics import never_raises
-
-#: Where the state of a retried block keeps its guard.
-GUARD = "_shopscope_guard"
-
-
-def is_once(retrying: Any) -> bool:
-    """Whether it makes one attempt, which is no retry: stamina that is switched off, a test that stops at once."""
-    return getattr(retrying.stop, "max_attempt_number", 0) == 1 or not getattr(retrying, "enabled", True)
 
 
 def wrap_iter(original: Any) -> Any:

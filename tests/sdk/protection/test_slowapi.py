@@ -87,6 +87,17 @@ def test_middleware(observe, call, tell, middleware):
     assert {("", "limited"): 1.0} == events
 
 
+def test_mounted_application(observe, call, tell):
+    """The operation is the route as the span has it, with the prefix of mounts."""
+    app = FastAPI()
+    app.mount("/api", make_app())
+    scope = observe("search", app=app)
+    assert 200 == call(app, "/api/shop/search/red").status_code
+    spans, guards, _ = tell(scope)
+    assert [("GET /api/shop/search/{words}", "limiter")] == spans
+    assert {("search", "GET /api/shop/search/{words}", "limiter")} == guards
+
+
 def test_limits_while_the_store_is_gone(observe, call, tell):
     """The fallback's refusals are counted once, though the library asks itself a second time."""
     with socket.socket() as unused:

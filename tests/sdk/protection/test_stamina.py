@@ -68,6 +68,13 @@ def test_its_own_instrumentation_stays(bank, told):
 
 
 @pytest.mark.usefixtures("payment")
+def test_one_attempt_is_no_retry(bank, told):
+    """What may try once only protects nothing."""
+    stamina.retry(**FEW | {"attempts": 1})(bank.ask)()
+    assert ([None], set(), {}) == told()
+
+
+@pytest.mark.usefixtures("payment")
 def test_switched_off(bank, told):
     """What is switched off protects nothing."""
     stamina.set_active(False)

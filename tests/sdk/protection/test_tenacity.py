@@ -92,6 +92,20 @@ def test_async_blocks(bank, told):
 
 
 @pytest.mark.usefixtures("payment")
+def test_async_with(bank, told):
+    """An attempt may be entered with ``async with`` as well."""
+
+    async def run():
+        async for attempt in tenacity.AsyncRetrying(**FEW):
+            async with attempt:
+                await bank.ask_async(503 if attempt.retry_state.attempt_number == 1 else 200)
+        await bank.ask_async()
+
+    asyncio.run(run())
+    assert (["retry", "retry", None], {"retried": 1}) == told()[::2]
+
+
+@pytest.mark.usefixtures("payment")
 def test_one_attempt_is_no_retry(bank, told):
     """A retry that is switched off protects nothing, and does not speak for one around it."""
     once = tenacity.stop_after_attempt(1)
