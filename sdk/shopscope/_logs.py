@@ -366,8 +366,9 @@ class _LineLogger:
     def __init__(self, *_: Any) -> None:
         pass
 
-    def msg(self, line: bytes) -> None:
-        write_line(line)
+    def msg(self, line: bytes | str) -> None:
+        # A text, if the service has set a renderer of its own since.
+        write_line(line if isinstance(line, bytes) else line.encode("utf-8", "replace"))
 
     log = debug = info = warn = warning = error = err = critical = fatal = exception = failure = msg
 

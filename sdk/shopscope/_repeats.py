@@ -11,6 +11,7 @@ from shopscope.config import parse_duration
 
 DEFAULT_REPEATS = "100/10s"
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(\S+)")
+_NUMBER = re.compile(r"\d+")
 _MAX_TEMPLATES = 1024
 _MAX_TEMPLATE_CHARACTERS = 200
 
@@ -69,7 +70,9 @@ class Repeats:
         """Whether this line is to be written."""
         if not self._most:
             return True
-        key = (level, logger[:_MAX_TEMPLATE_CHARACTERS], template[:_MAX_TEMPLATE_CHARACTERS])
+        # Numbers do not make another template: not every text keeps its arguments apart.
+        template = _NUMBER.sub("#", template[:_MAX_TEMPLATE_CHARACTERS])
+        key = (level, logger[:_MAX_TEMPLATE_CHARACTERS], template)
         now = self._clock()
         ended = None
         with self._lock:
