@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.baggage import set_baggage
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
@@ -190,6 +191,8 @@ class Bridge(Tracer):
             served = Served()
             _served.set(served)
             return served  # type: ignore[return-value]
+        if get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+            return trace.INVALID_SPAN
         now = time.time_ns()
         context = trace.set_span_in_context(parent, context)
         stock = self._stock.start_span(name, context, _KINDS[kind], known, start_time=now)

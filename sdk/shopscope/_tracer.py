@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation import get_current_span
 
@@ -113,6 +114,9 @@ class Tracer(trace.Tracer):
         What is ``known`` serves samplers and processors; without any of the service's own it is not set.
         """
         if self.custom is not None:
+            if get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+                # The service's own exporter is at work: its calls must not make spans for it to export.
+                return trace.INVALID_SPAN
             return start_custom(self, self.custom, Request(name, _KINDS[kind], parent, context, known))
         if type(parent) is Span:
             trace_id, flags, state = parent.trace_id, parent.flags, parent.trace_state

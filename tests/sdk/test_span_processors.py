@@ -3,12 +3,20 @@
 import io
 import json
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags, TraceState
 from otlp_sink import plain_attributes
@@ -116,6 +124,42 @@ def test_console_exporter(provider):
         printed["links"][0]["context"]["span_id"],
     )
     assert "1970-01-01T00:00:00.000000Z" == printed["events"][0]["timestamp"]
+
+
+def test_otlp_exporter(provider, sink):
+    """The stock OTLP exporter sends our spans as they are, beside our own way."""
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{sink.url}/v1/traces")))
+    work()
+    first, second = sink.spans(2)
+    assert (first.span_id, first.tags, first.resource, first.scope) == (
+        second.span_id,
+        second.tags,
+        second.resource,
+        second.scope,
+    )
+
+
+class HttpExporter(SpanExporter):
+    """A service's own exporter, over a client that we instrument."""
+
+    def __init__(self, url):
+        self.url = url
+        self.names = []
+
+    def export(self, spans):
+        """Post the names."""
+        self.names += [span.name for span in spans]
+        httpx.post(self.url)
+        return SpanExportResult.SUCCESS
+
+
+def test_an_exporter_does_not_export_itself(provider, sink):
+    """Calls that an exporter makes are no spans, or it would never come to an end."""
+    exporter = HttpExporter(f"{sink.url}/v1/logs")
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.get_tracer("test").start_span("work").end()
+    assert provider.force_flush()
+    assert (["work"], ["work"]) == (exporter.names, [span.name for span in sink.spans(1)])
 
 
 def test_a_root_has_no_parent(exporter):
