@@ -1,7 +1,5 @@
 """OTLP over gRPC, with a real server: what arrives, how refusals are read, TLS, forks."""
 
-import os
-
 import grpc
 import pytest
 import trustme
@@ -202,7 +200,6 @@ def test_mutual_tls(observe, authority, tmp_path, scheme):
         scope.shutdown()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork(program, server):
     """A child has a channel of its own: what it and its parent emit both arrive."""
     running = program(

@@ -205,7 +205,7 @@ OTLP = (
         "OTEL_EXPORTER_OTLP_{signal}INSECURE",
         "`true`: a gRPC target without a scheme is plain; a scheme decides by itself, over HTTP always",
         "`false`",
-        f"{_VARIABLES}::test_grpc_targets",
+        "test_settings_endpoints.py::test_grpc_targets",
     ),
     Variable(
         "OTEL_EXPORTER_OTLP_{signal}CERTIFICATE",
