@@ -4,6 +4,7 @@ Records are taken where loggers hand them to handlers, not by a handler of ours:
 throw handlers away, and loggers that do not propagate would never reach one on the root.
 """
 
+import importlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -19,9 +20,8 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 DEFAULT_LEVEL = "info"
 # Requests that our middleware has a line for already.
 ACCESS_LOGGERS = frozenset({"uvicorn.access", "gunicorn.access", "hypercorn.access"})
-_SERVER_LOGGERS = (
-    *("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"),
-    *("gunicorn.error", "hypercorn.error"),
+_SERVER_LOGGERS = frozenset(
+    {"uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "gunicorn.error", "hypercorn.error"}
 )
 _STANDARD_FILES = ("/dev/std", "/dev/fd/", "/proc/")
 _STANDARD_STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
@@ -64,6 +64,8 @@ class StandardLibrary:
 
         def call_all(logger: logging.Logger, record: logging.LogRecord) -> None:
             try:
+                if record.name in _SERVER_LOGGERS:
+                    self.adopt_server_loggers()
                 take(logger, record)
             except Exception:  # noqa: BLE001 (telemetry never raises into the service)
                 internal_error("log record")
@@ -83,6 +85,7 @@ class StandardLibrary:
         for name, its_level in by_logger.items():
             self.set_level(name, its_level)
         self.adopt_server_loggers()
+        self._leave_celery_to_us()
 
     def set_level(self, name: str, level: str) -> None:
         """Set a logger's level until ``uninstall``."""
@@ -93,7 +96,7 @@ class StandardLibrary:
     def adopt_server_loggers(self) -> None:
         """Drop the handlers that servers make themselves, so that their lines have our form; others are the service's.
 
-        Servers may configure their loggers after ``init``, so this is called again when the application starts.
+        Servers may configure their loggers after ``init``, so this is called again with each of their lines.
         """
         for name in _SERVER_LOGGERS:
             logger = logging.getLogger(name)
@@ -103,6 +106,17 @@ class StandardLibrary:
                     self._removed.append((logger, handler, logger.propagate))
                     # To handlers of the service's own on the root, if there are any.
                     logger.propagate = name not in ACCESS_LOGGERS
+
+    def _leave_celery_to_us(self) -> None:
+        """A Celery worker throws away the root's handlers and takes standard output, unless someone sets up logging."""
+        if "celery" in sys.modules:
+            signals = importlib.import_module("celery.signals")
+            signals.setup_logging.connect(self._on_celery_setup, weak=False, dispatch_uid="shopscope")
+
+    def _on_celery_setup(self, loglevel: int | None = None, **_: Any) -> None:
+        if loglevel:
+            self._levels.setdefault("celery", logging.getLogger("celery").level)
+            logging.getLogger("celery").setLevel(loglevel)
 
     def uninstall(self) -> None:
         """Put all back, except what someone else has wrapped meanwhile."""
@@ -115,6 +129,8 @@ class StandardLibrary:
             logger.addHandler(handler)
             logger.propagate = propagate
         self._removed.clear()
+        if "celery.signals" in sys.modules:
+            sys.modules["celery.signals"].setup_logging.disconnect(dispatch_uid="shopscope")
         for name, level in self._levels.items():
             logging.getLogger(name).setLevel(level)
         self._levels.clear()

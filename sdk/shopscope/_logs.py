@@ -376,6 +376,9 @@ class _LineLogger:
 def write_line(line: bytes, stream: TextIO | None = None) -> None:
     """Write one line to standard output in a single call, so that lines of several threads do not mix."""
     stream = stream or sys.stdout
+    if type(stream).__name__ == "LoggingProxy":
+        # Celery turns what is printed into records, which would come back here.
+        stream = sys.__stdout__ or stream
     try:
         buffer = getattr(stream, "buffer", None)
         if buffer is not None:
