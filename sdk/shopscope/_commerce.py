@@ -1,6 +1,7 @@
 """What no library announces: orders, reads of caches, conflicts of writers, reads that were out of date."""
 
 import math
+import re
 from decimal import Decimal
 from typing import Literal
 
@@ -10,6 +11,10 @@ from shopscope._selfmetrics import never_raises
 
 _CURRENCY_LETTERS = 3
 _RESULTS = ("hit", "miss", "stale")
+# Serialization failure and deadlock: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_CONFLICTS = frozenset({"40001", "40P01"})
+_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(?:ONLY\s+)?([\w.\"]+)", re.IGNORECASE)
+UNKNOWN_ENTITY = "unknown"
 
 
 @never_raises
@@ -78,6 +83,20 @@ def stale_read(entity: str) -> None:
     pipeline = active()
     if pipeline is not None:
         pipeline.instruments.stale_reads.labels(_name("stale_read", "entity", entity)).inc()
+
+
+@never_raises
+def note_database_error(error: BaseException, statement: str) -> None:
+    """Count a write conflict if PostgreSQL says that it was one.
+
+    Args:
+        error: the driver's.
+        statement: its text, or verb and table.
+    """
+    # psycopg and asyncpg call it sqlstate, psycopg2 pgcode.
+    if (getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)) in _CONFLICTS:
+        table = _TABLE.search(statement)
+        write_conflict(table[1].replace('"', "") if table else UNKNOWN_ENTITY)
 
 
 def _name(function: str, argument: str, value: object) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 import sqlalchemy
 from sqlalchemy import text
@@ -152,3 +153,38 @@ def test_conflicts_of_postgresql(scope, sink, postgres):
     assert [("carts", 2.0)] == [
         (point.tags["entity"], point.point.as_double) for point in sink.points("shopscope.write.conflicts")
     ]
+
+
+def test_conflicts_of_asyncpg(scope, sink, postgres):
+    """The same without SQLAlchemy; a serializable transaction may be refused as late as at its end."""
+
+    async def run():
+        address = postgres.replace("+asyncpg", "")
+        first, second = await asyncpg.connect(address), await asyncpg.connect(address)
+        await first.execute("CREATE TABLE IF NOT EXISTS prices (id int PRIMARY KEY, n int)")
+        await first.execute("INSERT INTO prices VALUES (1, 0), (2, 0) ON CONFLICT DO NOTHING")
+        begun = first.transaction(isolation="repeatable_read")
+        await begun.start()
+        await first.fetch("SELECT n FROM prices")
+        await second.execute("UPDATE prices SET n = 1")
+        with pytest.raises(asyncpg.SerializationError):
+            await first.execute("UPDATE prices SET n = 2")
+        await begun.rollback()
+        begun, other = (connection.transaction(isolation="serializable") for connection in (first, second))
+        await begun.start()
+        await other.start()
+        await first.fetch("SELECT sum(n) FROM prices")
+        await second.fetch("SELECT sum(n) FROM prices")
+        await first.execute("UPDATE prices SET n = n + 1 WHERE id = 1")
+        await second.execute("UPDATE prices SET n = n + 1 WHERE id = 2")
+        await begun.commit()
+        with pytest.raises(asyncpg.SerializationError):
+            await other.commit()
+        await first.close()
+        await second.close()
+
+    asyncio.run(run())
+    scope.shutdown()
+    assert {"prices": 1, "unknown": 1} == {
+        point.tags["entity"]: point.point.as_double for point in sink.points("shopscope.write.conflicts")
+    }

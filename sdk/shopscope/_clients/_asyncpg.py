@@ -11,6 +11,7 @@ from opentelemetry import trace
 
 from shopscope._clients._calls import Calls, end_call, start_call
 from shopscope._clients._sql import describe_statement
+from shopscope._commerce import note_database_error
 from shopscope._pipeline import active
 from shopscope._selfmetrics import internal_error
 
@@ -47,6 +48,7 @@ def _wrap(original: Any, name: str, explain: Any) -> Any:
             result = await original(self, *args, **kwargs)
         except BaseException as error:
             end_call(span, error)
+            note_database_error(error, getattr(span, "name", ""))
             raise
         end_call(span)
         return result

@@ -1,7 +1,6 @@
 """SQLAlchemy: writes that were refused because another had changed the same rows.
 
-Versions of the ORM that do not match, and what PostgreSQL's serializable transactions and deadlock detection refuse:
-https://www.postgresql.org/docs/current/errcodes-appendix.html
+Versions of the ORM that do not match, and what PostgreSQL's serializable transactions and deadlock detection refuse.
 """
 
 import functools
@@ -13,13 +12,9 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from shopscope._commerce import write_conflict
-from shopscope._selfmetrics import never_raises
+from shopscope._commerce import UNKNOWN_ENTITY, note_database_error, write_conflict
 
-_SERIALIZATION_FAILURE, _DEADLOCK = "40001", "40P01"
 _TABLE_OF_MESSAGE = re.compile(r"on table '([^']+)'")
-_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(?:ONLY\s+)?([\w.\"]+)", re.IGNORECASE)
-_UNKNOWN = "unknown"
 
 
 def instrument() -> None:
@@ -31,11 +26,7 @@ def instrument() -> None:
 
 
 def _on_error(context: Any) -> None:
-    # psycopg and asyncpg call it sqlstate, psycopg2 pgcode.
-    error = context.original_exception
-    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if code in {_SERIALIZATION_FAILURE, _DEADLOCK}:
-        _count(_TABLE, context.statement or "")
+    note_database_error(context.original_exception, context.statement or "")
 
 
 def _wrap_flush(original: Any) -> Any:
@@ -44,13 +35,8 @@ def _wrap_flush(original: Any) -> Any:
         try:
             original(self, *args, **kwargs)
         except StaleDataError as error:
-            _count(_TABLE_OF_MESSAGE, str(error))
+            table = _TABLE_OF_MESSAGE.search(str(error))
+            write_conflict(table[1] if table else UNKNOWN_ENTITY)
             raise
 
     return flush
-
-
-@never_raises
-def _count(pattern: re.Pattern[str], text: str) -> None:
-    table = pattern.search(text)
-    write_conflict(table[1].replace('"', "") if table else _UNKNOWN)

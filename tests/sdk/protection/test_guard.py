@@ -134,6 +134,28 @@ def test_deeper_down(bank, told):
 
 
 @pytest.mark.usefixtures("payment")
+def test_events_belong_to_whom_was_called_last(bank, told, sink):
+    """Under a breaker around several peers it is the last call that has failed."""
+    engine = sqlalchemy.create_engine("sqlite://")
+    breaker = pybreaker.CircuitBreaker(fail_max=1, name="order", throw_new_error_on_trip=False)
+
+    def order():
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT 1"))
+        bank.ask(503)
+
+    with pytest.raises(httpx.HTTPStatusError):
+        breaker.call(order)
+    engine.dispose()
+    protections, guards, events = told()
+    assert ["breaker", "breaker"] == protections
+    assert 2 == len(guards)
+    assert {"opened": 1} == events
+    opened = [point.tags["peer"] for point in sink.points("shopscope.guard.events") if point.point.as_double]
+    assert ["bank"] == opened
+
+
+@pytest.mark.usefixtures("payment")
 def test_other_threads(bank, told):
     """A thread beside the guard is not under it."""
     with shopscope.guard("bank", kind="breaker"):
