@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from shopscope._console import Console
 from shopscope._endpoints import Endpoint
 from shopscope._transport import Exporter, Outcome, Reply, Transport
 from shopscope._worker import Batch, MetricReader, QueueLimits, Record, RecordQueue
@@ -27,6 +26,8 @@ def exporter_of(signal: str, endpoint: Endpoint) -> Exporter:
     """What sends one signal's requests."""
     exporter = _otlp(signal, endpoint) if "otlp" in endpoint.exporters else None
     if "console" in endpoint.exporters:
+        from shopscope._console import Console  # noqa: PLC0415 (few choose it; all others start sooner)
+
         return Console(signal, exporter)
     return exporter or Nowhere()
 

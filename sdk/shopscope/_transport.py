@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 import orjson
 
 from shopscope._endpoints import Tls
-from shopscope._otlp_json import to_json
 from shopscope._protobuf import field
 from shopscope._version import __version__
 
@@ -94,6 +93,8 @@ class Transport:
     def post(self, body: bytes) -> Reply:
         """Send one export request; every failure becomes a reply."""
         if self._json_of:
+            from shopscope._otlp_json import to_json  # noqa: PLC0415 (few choose JSON; all others start sooner)
+
             body = to_json(self._json_of, body)
         payload = _gzip(body) if self._gzip else body
         reused = self._connection is not None
