@@ -47,6 +47,7 @@ class Instruments:
         self._histogram_kind = CappedHistogram if has_exemplars else HistogramWithoutExemplars
         self._registered: list[Collector] = []
         self._journey_series: dict[str, tuple[CappedHistogram, dict[str, CappedCounter]]] = {}
+        self._started: dict[str, CappedCounter] = {}
         self._journeys = journeys
         self.requests = self._histogram(names.REQUEST_DURATION, bounds_with(_SEMCONV_BOUNDS, thresholds))
         #: Requests being served; a plain number that the gauge reads, because a gauge costs two locks a request.
@@ -73,7 +74,7 @@ class Instruments:
             # Zero at start: without it the first failure is invisible to increase().
             events = {outcome: self.slo_events.labels(journey.name, outcome) for outcome in OUTCOMES}
             self._journey_series[journey.name] = self.journeys.labels(journey.name), events
-            self.journeys_started.labels(journey.name)
+            self._started[journey.name] = self.journeys_started.labels(journey.name)
 
     def unregister(self) -> None:
         """Leave the registry, so that a later ``init`` can enter it."""
@@ -100,7 +101,7 @@ class Instruments:
 
     def begin_journey(self, journey: Journey) -> None:
         """Count an event of a journey that has begun."""
-        self.journeys_started.labels(journey.name).inc()
+        self._started[journey.name].inc()
 
     def count_journey(self, journey: Journey, seconds: float, exemplar: Ids | None, *, is_error: bool) -> None:
         """Observe one event of a journey: its duration, and whether it was good, slow or an error."""

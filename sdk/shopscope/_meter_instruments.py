@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions
 
 from shopscope._families import Family, Series
 from shopscope._selfmetrics import internal_error, log_once
-from shopscope._streams import Stream, canonical, capped
+from shopscope._streams import Stream, Switch, canonical, capped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,18 +22,12 @@ _NUMBERS = (int, float)
 _CALLBACK_TIMEOUT_MILLISECONDS = 10_000.0
 
 
-class Switch(Protocol):
-    """Says whether measurements are wanted."""
-
-    is_recording: bool
-
-
 class Synchronous:
     """What the service measures in its own time."""
 
     def __init__(self, stream: Stream, switch: Switch) -> None:
         self._stream = stream
-        self._switch = switch
+        self._switch = stream.switch = switch
 
     def restart(self) -> None:
         """Begin at zero."""

@@ -9,13 +9,12 @@ from prometheus_client.metrics_core import Metric
 from shopscope import _meters
 from shopscope import _names as names
 from shopscope._exposition import Exposition
-from shopscope._families import Family, ScopeFamilies, family_of, metrics_of
+from shopscope._families import ScopeFamilies, families_of, metrics_of
 from shopscope._instruments import Instruments
 from shopscope._otlp_metrics import MetricsEncoder
 from shopscope._resource import Resource
 from shopscope._saturation import Saturation
 from shopscope._saturation._plain import metric_of
-from shopscope._selfmetrics import internal_error
 from shopscope._tracer import encode_scope
 from shopscope._version import __version__
 from shopscope._worker import RecordQueue
@@ -27,10 +26,17 @@ class Metering:
     """Registries, meters and saturation, and the two ways out."""
 
     def __init__(
-        self, instruments: Instruments, resource: Resource, queues: Sequence[RecordQueue], *, freezes_gc: bool = False
+        self,
+        instruments: Instruments,
+        resource: Resource,
+        queues: Sequence[RecordQueue],
+        *,
+        freezes_gc: bool = False,
+        has_exemplars: bool = True,
     ) -> None:
         self._instruments = instruments
         self._resource = resource
+        self._has_exemplars = has_exemplars
         self._saturation = Saturation(instruments, freezes_gc=freezes_gc)
         self.pools = self._saturation.pools
         #: Called by the middleware as soon as a loop serves.
@@ -52,7 +58,7 @@ class Metering:
     def start(self) -> None:
         """Measure."""
         _meters.install_meter_provider()
-        _meters.provider.start()
+        _meters.provider.start(has_exemplars=self._has_exemplars)
         self._saturation.start()
 
     def stop(self) -> None:
@@ -70,17 +76,9 @@ class Metering:
             yield from metrics_of(registry)
 
     def _families(self) -> Iterator[ScopeFamilies]:
-        yield ScopeFamilies("shopscope", _SCOPE, list(self._readable()))
+        families = [family for registry in self._registries for family in families_of(registry)]
+        yield ScopeFamilies("shopscope", _SCOPE, families)
         yield from _meters.provider.collect()
-
-    def _readable(self) -> Iterator[Family]:
-        for metric in self._metrics():
-            try:
-                family = family_of(metric)
-            except Exception:  # noqa: BLE001 (a metric of the team's own that makes no sense must not cost the others)
-                internal_error(f"metric {metric.name}")
-                continue
-            yield family
 
 
 class _Queues:

@@ -32,7 +32,7 @@ Observed = TypeVar("Observed", bound=instruments.Observable)
 class _Off:
     """The switch of instruments that are not collected."""
 
-    is_recording = False
+    is_recording = has_exemplars = False
 
 
 class MeterProvider(metrics.MeterProvider):
@@ -41,6 +41,7 @@ class MeterProvider(metrics.MeterProvider):
     def __init__(self) -> None:
         #: Before ``init`` and after ``shutdown`` measurements go nowhere.
         self.is_recording = False
+        self.has_exemplars = True
         self._meters: dict[tuple[Any, ...], Meter] = {}
         self._renew_locks()
 
@@ -61,9 +62,10 @@ class MeterProvider(metrics.MeterProvider):
                 meter = self._meters[key] = Meter(self, scope + url, name or "", version, schema_url)
         return meter
 
-    def start(self) -> None:
+    def start(self, *, has_exemplars: bool = True) -> None:
         """Begin at zero and record."""
         self.restart()
+        self.has_exemplars = has_exemplars
         self.is_recording = True
 
     def stop(self) -> None:

@@ -39,7 +39,11 @@ class Pipeline:
         self.spans = queue_of("traces", settings.endpoints["traces"], settings.span_limits, self._frame)
         self.log_records = queue_of("logs", settings.endpoints["logs"], settings.log_limits, self._frame)
         self.metering = Metering(
-            self.instruments, self.resource, (self.spans, self.log_records), freezes_gc=settings.freezes_gc
+            self.instruments,
+            self.resource,
+            (self.spans, self.log_records),
+            freezes_gc=settings.freezes_gc,
+            has_exemplars=settings.has_exemplars,
         )
         self.metrics = reader_of(
             settings.endpoints["metrics"],

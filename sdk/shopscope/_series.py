@@ -87,11 +87,15 @@ class CappedHistogram(Capped, Histogram):
         if exemplar is not None:
             self._examples[index] = amount, exemplar, time.time()
 
-    def _child_samples(self) -> Iterable[Sample]:
+    def read(self) -> tuple[list[int], float, list[tuple[float, Ids, float] | None]]:
+        """Observations in each bucket, their sum, and an example (value, ids, unix seconds) of each."""
         with self._values_lock:
-            counts, total = list(self._counts), self._total
+            return list(self._counts), self._total, list(self._examples)
+
+    def _child_samples(self) -> Iterable[Sample]:
+        counts, total, examples = self.read()
         samples, below = [], 0.0
-        for bound, count, example in zip(self._upper_bounds, counts, self._examples, strict=True):
+        for bound, count, example in zip(self._upper_bounds, counts, examples, strict=True):
             below += count
             samples.append(Sample("_bucket", {"le": _text_of(bound)}, below, None, _exemplar(example)))
         samples.append(Sample("_count", {}, below))

@@ -7,7 +7,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
@@ -26,6 +26,13 @@ DEFAULT_BOUNDS = (
 _MAX_SPELLINGS = 4 * MAX_SERIES
 
 Attributes = Mapping[str, Any] | None
+
+
+class Switch(Protocol):
+    """Says what is wanted now."""
+
+    is_recording: bool
+    has_exemplars: bool
 
 
 class _Cell:
@@ -53,6 +60,8 @@ class Stream:
         self.description = description or ""
         self.kind = kind
         self._bounds = tuple(bounds)
+        #: Its instrument's; says whether exemplars are wanted.
+        self.switch: Switch | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -149,7 +158,7 @@ class Stream:
     def _exemplify(self, cell: _Cell, index: int, amount: float, context: Context | None) -> None:
         """Keep the first measurement since the last collection that was made in a span which is sent."""
         span = get_current_span(context)
-        if not span.is_recording():
+        if not span.is_recording() or self.switch is None or not self.switch.has_exemplars:
             return
         identity = span.get_span_context()
         if identity.trace_flags.sampled:

@@ -280,6 +280,17 @@ def test_exemplars(meter, pushed, sink):
     assert [3.0, 30.0] == [exemplar.as_double for exemplar in took.point.exemplars]
 
 
+def test_exemplars_switched_off(observe, sink):
+    """OTEL_METRICS_EXEMPLAR_FILTER holds for meters too."""
+    scope = observe(OTEL_METRICS_EXEMPLAR_FILTER="always_off")
+    counter = metrics.get_meter("team.off").create_counter("team.off")
+    with trace.get_tracer("test").start_as_current_span("work"):
+        counter.add(1)
+    scope.shutdown()
+    (point,) = sink.points("team.off")
+    assert (1, 0) == (point.point.as_int, len(point.point.exemplars))
+
+
 def test_context_that_is_given(meter, pushed, sink):
     """The exemplar is the span of the context that the caller names."""
     span = trace.get_tracer("test").start_span("elsewhere")

@@ -69,7 +69,7 @@ def test_blocked_loop_shows_as_lag(observe, app, run):
 
     @app.get("/block")
     async def block():
-        time.sleep(0.5)  # noqa: ASYNC251 (the fault that is looked for)
+        time.sleep(0.7)  # noqa: ASYNC251 (the fault that is looked for)
         return "ok"
 
     async def serve():

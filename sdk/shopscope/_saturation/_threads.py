@@ -38,13 +38,11 @@ class Threads:
     def collect(self) -> Iterator[Metric]:
         """What ``prometheus_client`` calls."""
         found = [limiter.statistics() for limiter in list(self._limiters.values())]
-        waiting = [(_EXECUTOR, _queued())]
-        if not found:
-            yield metric_of(names.THREADS_WAITING, waiting)
-            return
-        yield metric_of(names.THREADS_WAITING, [*waiting, (_ANYIO, sum(one.tasks_waiting for one in found))])
-        yield metric_of(names.THREADS_USED, [(_ANYIO, sum(one.borrowed_tokens for one in found))])
-        yield metric_of(names.THREADS_MAX, [(_ANYIO, sum(one.total_tokens for one in found))])
+        waiting = [(_ANYIO, sum(one.tasks_waiting for one in found))] if found else []
+        yield metric_of(names.THREADS_WAITING, [*waiting, (_EXECUTOR, _queued())])
+        for row, figure in ((names.THREADS_USED, "borrowed_tokens"), (names.THREADS_MAX, "total_tokens")):
+            total = sum(getattr(one, figure) for one in found)
+            yield metric_of(row, [(_ANYIO, total)] if found else [])
 
 
 def _queued() -> int:
