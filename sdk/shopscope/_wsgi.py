@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
-FindRoute = Callable[[Environ], str]
 
 
 class _WsgiRequest(Request):
     """A request, its server's ``start_response`` and what is left to do at its end."""
 
-    __slots__ = ("_find_route", "_server", "captured", "environ", "is_ended", "mount", "start")
+    __slots__ = ("_server", "captured", "environ", "is_ended", "mount", "start")
 
-    def __init__(self, environ: Environ, start: StartResponse, server: Server, find_route: FindRoute) -> None:
+    def __init__(self, environ: Environ, start: StartResponse, server: Server) -> None:
         self.mount = environ.get("SCRIPT_NAME", "")
         path = _text(self.mount + environ.get("PATH_INFO", ""))
         protocol = environ.get("wsgi.url_scheme", "http"), _version(environ.get("SERVER_PROTOCOL", ""))
@@ -47,7 +46,6 @@ class _WsgiRequest(Request):
         self.start = start
         self.is_ended = False
         self._server = server
-        self._find_route = find_route
 
     def start_response(
         self,
@@ -82,7 +80,7 @@ class _WsgiRequest(Request):
 
     def _route(self) -> str:
         """The framework's template below the prefix of the applications that it is mounted in."""
-        route = self._find_route(self.environ)
+        route = self.environ.get(ROUTE)
         if not route:
             return ""
         prefix = self.environ.get("SCRIPT_NAME", "")
@@ -91,18 +89,13 @@ class _WsgiRequest(Request):
         return f"{_text(prefix.removeprefix(self.mount))}{route}" if is_moved else route
 
 
-def _noted_route(environ: Environ) -> str:
-    return str(environ.get(ROUTE, ""))
-
-
 class Middleware:
     """Observes one WSGI application."""
 
-    def __init__(self, app: Application, pipeline: Pipeline, find_route: FindRoute = _noted_route) -> None:
+    def __init__(self, app: Application, pipeline: Pipeline) -> None:
         self.app = app
         self._pipeline = pipeline
         self._server = Server(pipeline)
-        self._find_route = find_route
         self._http = pipeline.settings.http
         self._metrics_path = pipeline.settings.metrics_path
 
@@ -142,7 +135,7 @@ class Middleware:
 
     def _begin(self, environ: Environ, start_response: StartResponse) -> tuple[_WsgiRequest, Context] | None:
         try:
-            request = _WsgiRequest(environ, start_response, self._server, self._find_route)
+            request = _WsgiRequest(environ, start_response, self._server)
             request.captured = captured = self._http.server_headers
             said = environ if _propagation.foreign is None else _said(environ)
             state = said.get("HTTP_TRACESTATE", "")
@@ -183,7 +176,7 @@ class _Body:
                 self._chunks = iter(self._body)
             return next(self._chunks)
         except StopIteration:
-            request.finish()
+            request.end()
             raise
         except BaseException as error:
             request.end(error)
@@ -192,22 +185,22 @@ class _Body:
             context_api.detach(token)
 
     def close(self) -> None:
-        """Close the application's body. Before its last chunk it means that the client is gone."""
-        request = self._request
+        """Close the application's body.
+
+        Before its last chunk it means that the client is gone, which is no failure, or that a server needs no more, as
+        after HEAD.
+        """
         token = context_api.attach(self._context)
-        # A client that leaves is no failure; a server may also close without asking for the end, as after HEAD.
-        error: BaseException | None = None
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
                 close()
-        except BaseException as raised:
-            error = raised
-            request.finish()
+        except BaseException as error:
+            self._request.end(error)
             raise
         finally:
             context_api.detach(token)
-            request.end(error)
+            self._request.end()
 
 
 class _SizedBody(_Body):
