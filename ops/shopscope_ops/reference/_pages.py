@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shopscope_ops.reference._environment import render_environment
+from shopscope_ops.reference._metrics import render_metrics
 
 
 def pages() -> Mapping[str, str]:
     """File name and content of each generated page."""
-    return {"environment.md": render_environment()}
+    return {"environment.md": render_environment(), "metrics.md": render_metrics()}
 
 
 def write(folder: Path) -> None:
