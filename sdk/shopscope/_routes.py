@@ -68,7 +68,7 @@ def template_of(scope: Scope, root_path: str) -> str:
         root_path: ``scope["root_path"]`` as it was before; what has grown since is the prefix of mounts.
     """
     route = scope.get("route")
-    if route is None:
+    if route is None or ROUTE in scope:
         path = scope.get(ROUTE) or scope.get("path_template", "")
         mounts = scope.get("root_path", "").removeprefix(root_path)
         return f"{mounts}{path}" if path else ""
@@ -78,7 +78,12 @@ def template_of(scope: Scope, root_path: str) -> str:
     if not isinstance(path, str):
         return ""
     mounts = scope.get("root_path", "").removeprefix(root_path)
-    return f"{_mount_template(mounts, scope, path)}{path}" if mounts else path
+    if not mounts:
+        return path
+    if not hasattr(route, "endpoint"):
+        # The mount itself, whose application has no routes that we know; its path is among the mounts already.
+        path = "/{path}"
+    return f"{_mount_template(mounts, scope, path)}{path}"
 
 
 def _mount_template(mounts: str, scope: Scope, path: str) -> str:

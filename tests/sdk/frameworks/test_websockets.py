@@ -5,7 +5,9 @@ import asyncio
 import pytest
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from opentelemetry import trace
+from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
+from starlette.routing import Mount
 
 ERROR = 2
 
@@ -215,3 +217,19 @@ def test_observed_application_inside_an_observed_one(observe, sink, call):
     assert 200 == call(app, "/sub/y").status_code
     assert scope.flush()
     assert ["GET /sub/y"] == [span.name for span in sink.spans(1)]
+
+
+@pytest.mark.parametrize(
+    ("path", "route"), [("/static/a/b.css", "/static/{path}"), ("/7/static/x", "/{tenant}/static/{path}")]
+)
+def test_mounted_application_without_routes(observe, sink, call, path, route):
+    """Below a mount whose application names no route, the mount is the route, once."""
+
+    async def plain(scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    app = Starlette(routes=[Mount("/static", plain), Mount("/{tenant}/static", plain)])
+    observe(app=app)
+    assert 200 == call(app, path).status_code
+    assert f"GET {route}" == sink.span().name
