@@ -32,6 +32,7 @@ from shopscope._span import JOURNEY_KEY, Span
 from shopscope._tracer import SPAN_KEY
 from shopscope._wsgi import Application as WsgiApplication
 from shopscope._wsgi import Middleware as WsgiMiddleware
+from shopscope.config import Journey
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -320,6 +321,8 @@ class _JourneyCall:
         if isinstance(self._span, Span):
             self._span.journey = self._name
         self._token = context_api.attach(context_api.set_value(SPAN_KEY, self._span, context))
+        if (declared := self._declared(self._pipeline)) is not None:
+            self._pipeline.instruments.begin_journey(declared)
 
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         if self._pipeline is None:
@@ -332,13 +335,18 @@ class _JourneyCall:
         span.end()
         self._observe(seconds, is_error=error is not None)
 
+    def _declared(self, pipeline: Pipeline) -> Journey | None:
+        """The journey, if this service answers for it."""
+        declared = pipeline.settings.shop.journeys.get(self._name)
+        return None if declared is None or declared.service != pipeline.settings.service else declared
+
     @never_raises
     def _observe(self, seconds: float, *, is_error: bool) -> None:
         pipeline = self._pipeline
         if pipeline is None:
             return
-        declared = pipeline.settings.shop.journeys.get(self._name)
-        if declared is None or declared.service != pipeline.settings.service:
+        declared = self._declared(pipeline)
+        if declared is None:
             log_once(
                 f"undeclared journey {self._name}",
                 "journey %r of service %r is not in shopscope.toml; it is traced but has no SLO events",
