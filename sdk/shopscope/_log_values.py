@@ -11,12 +11,13 @@ from uuid import UUID
 import orjson
 
 from shopscope._patterns import CARD, REDACTED
-from shopscope._privacy import KNOWN_CLEAN, hides, is_card_number, scrub
+from shopscope._privacy import KNOWN_CLEAN, PLAIN_KEYS, hides, is_card_number, is_secret, scrub
 from shopscope._wire import safe_str, utf8
 
 _MAX_NESTING = 16
 # What JSON libraries read as an integer.
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+_MAX_PLAIN_KEYS, _LONGEST_KEY = 2048, 128
 _MAX_ITEMS = 1000
 _MAX_CHARACTERS = 262_144
 _CUT = "[cut]"
@@ -50,11 +51,14 @@ def redact(event: MutableMapping[str, Any]) -> None:
     budget = _Budget()
     renamed = {}
     for key, value in event.items():
-        if key not in KNOWN_CLEAN:
+        is_plain = key in PLAIN_KEYS
+        if not is_plain:
             name = _key(key)
             if name != key:
                 renamed[key] = name
-        if hides(safe_str(key), value):
+            elif _is_plain(key):
+                PLAIN_KEYS.add(key)
+        if not is_plain and hides(safe_str(key), value):
             event[key] = REDACTED
         elif type(value) is str:
             if value not in KNOWN_CLEAN:
@@ -63,6 +67,11 @@ def redact(event: MutableMapping[str, Any]) -> None:
             event[key] = _plain_value(value, (), budget)
     for key, name in renamed.items():
         event[name] = event.pop(key)
+
+
+def _is_plain(key: Any) -> bool:
+    is_short = isinstance(key, str) and len(key) <= _LONGEST_KEY
+    return is_short and len(PLAIN_KEYS) < _MAX_PLAIN_KEYS and not is_secret(key)
 
 
 def _key(key: Any) -> Any:

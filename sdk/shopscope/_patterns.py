@@ -20,22 +20,28 @@ _SENSITIVE = (
 SECRET_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
 
 # Texts without any of these need no closer look; searched in lower case.
-_WORDS = (
-    *("password", "passwd", "passphrase", "pwd", "secret", "token", "authorization", "cookie", "cvv", "cvc", "iban"),
-    *("api_key", "api-key", "apikey", "access_key", "access-key", "accesskey", "private", "card_n", "card-n", "cardn"),
-    *("credential", "sessid", "sess_id", "sessionid", "session_id"),
+_FORMS = (
     *("bearer", "basic", "digest", "negotiate", "eyj", "sk_", "sk-", "pk_", "rk_", "ghp_", "gho_", "ghu_", "ghs_"),
     *("ghr_", "github_pat", "glpat-", "xox", "xapp-", "akia", "asia", "aiza", "ya29.", "sg.", "npm_", "pypi-", "hf_"),
     *("shpat_", "shpca_", "shppa_", "shpss_", "whsec_", "dckr_pat_", "hvs.", "sq0", "access_token$", "dop_v1_"),
-    *("key-", "identified by", "parameters: ", "row contains"),
-    *("[generated", "[cached", "[no key", "[raw sql", "[caching", "[dialect"),
+    *("key-", "-----begin"),
 )
-_SUSPECT_WORD = re.compile("|".join(re.escape(word) for word in _WORDS))
-# Texts that are plainly harmless, such as short words, and the paths and addresses of requests with ids in them.
+_KEYS = (
+    *("password", "passwd", "passphrase", "pwd", "secret", "token", "authorization", "cookie", "cvv", "cvc", "iban"),
+    *("api_key", "api-key", "apikey", "access_key", "access-key", "accesskey", "private", "card_n", "card-n", "cardn"),
+    *("credential", "sessid", "sess_id", "sessionid", "session_id"),
+    *("identified by", "parameters: ", "row contains", "[generated", "[cached", "[no key", "[raw sql", "[caching"),
+    "[dialect",
+)
+_SUSPECT_FORM, _SUSPECT_KEY = (re.compile("|".join(map(re.escape, words))) for words in (_FORMS, _KEYS))
+# Without one of these a key has no value.
+_ASSIGNED = re.compile(r"[=:,%\"'\[(]")
+# Texts that are plainly harmless: short words; and ids, paths and addresses of requests with ids in them.
 _HINT = re.compile(r"[@=:,+%$\s\"']|[\w.-]{12}", re.ASCII)
+_PLAIN = r"(?:[a-z]{1,24}|v?[0-9]{1,9}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{24})?"
 _PLAIN_PATH = re.compile(
-    r"(?:https?://(?:[a-z][a-z.-]{0,40}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?::[0-9]{1,5})?)?"
-    r"(?:/(?:(?:[a-z]{1,24}|v?[0-9]{1,9}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|[0-9a-f]{24})(?=/|\Z))?)*"
+    r"(?:https?://(?:[a-z][a-z.-]{0,40}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?::[0-9]{1,5})?/)?"
+    rf"(?:{_PLAIN}/)*{_PLAIN}"
 )
 _SUSPECT_DIGITS = re.compile(r"[0-9][0-9 ._+%-]{9}")
 
@@ -134,7 +140,7 @@ def redact_text(text: str) -> str:
     is_ascii = text.isascii()
     if is_ascii and (_PLAIN_PATH.fullmatch(text) or not _HINT.search(text)):
         return text
-    if not is_ascii or _SUSPECT_WORD.search(text.lower()):
+    if not is_ascii or _has_suspect_word(text):
         for pattern, replacement in _AFTER_WORDS:
             text = pattern.sub(replacement, text)
         text = _BASIC.sub(_hide_credentials, text)
@@ -143,6 +149,13 @@ def redact_text(text: str) -> str:
     if not is_ascii or _SUSPECT_DIGITS.search(text):
         text = _DIGITS.sub(_hide_cards, _hide_ibans(text))
     return text
+
+
+def _has_suspect_word(text: str) -> bool:
+    lower = text.lower()
+    if _SUSPECT_FORM.search(lower):
+        return True
+    return bool(_ASSIGNED.search(text) and _SUSPECT_KEY.search(lower))
 
 
 def is_card(digits: str) -> bool:

@@ -28,6 +28,8 @@ _END_OF_CARD_NUMBERS = 10**19
 #: Texts that hold no secret, so that routes, names and states are looked at once.
 KNOWN_CLEAN: set[str] = set()
 
+#: Keys that are no secret's and hold none.
+PLAIN_KEYS: set[str] = set()
 _lately_scrubbed: deque[str] = deque(maxlen=8)
 _caches: list[MutableMapping[str, Any]] = []
 _user_key: re.Pattern[str] | None = None
@@ -41,6 +43,7 @@ def configure(keys: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
     _user_key = re.compile("|".join(re.escape(key) for key in keys), re.IGNORECASE) if keys else None
     _user_patterns = tuple(re.compile(pattern) for pattern in patterns)
     KNOWN_CLEAN.clear()
+    PLAIN_KEYS.clear()
     _lately_scrubbed.clear()
     is_secret.cache_clear()
     for cache in _caches:
