@@ -50,7 +50,7 @@ class Exposition:
         resource = self._resource()
         identity = prometheus_labels({key: resource[key] for key in _IDENTITY if key in resource})
         target = Metric("target", "Who is measured.", "info")
-        target.add_sample("target_info", prometheus_labels(resource), 1)
+        target.add_sample("target_info", scrub_labels(prometheus_labels(resource)), 1)
         found = {"target": target}
         for metric in self._metrics():
             if metric.name in found:

@@ -210,11 +210,13 @@ def test_requests(observe, sink, capsys, call):
 
 def test_resource(observe, sink):
     """Attributes of the resource from the environment."""
-    observe(OTEL_RESOURCE_ATTRIBUTES="owner=bob@example.com,db.password=hunter2")
+    scope = observe(OTEL_RESOURCE_ATTRIBUTES="owner=bob@example.com,db.password=hunter2")
     with trace.get_tracer("test").start_as_current_span("work"):
         pass
     resource = sink.span().resource
     assert ("[email]", "[redacted]") == (resource["owner"], resource["db.password"])
+    page, _ = scope._pipeline.metering.exposition.render("")
+    assert (True, False) == (b'owner="[email]"' in page, b"hunter2" in page)
 
 
 def test_labels_of_metrics(observe, sink):
