@@ -13,8 +13,8 @@ from opentelemetry import trace
 from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
 
-from shopscope import _scope
-from shopscope._clients._calls import attach_silence
+from shopscope import _propagation, _scope
+from shopscope._clients._calls import attach_silence, is_silent
 from shopscope._dependencies import Dependency
 from shopscope._pipeline import active
 from shopscope._propagation import baggage_of, outgoing_headers, parent_of
@@ -22,6 +22,7 @@ from shopscope._selfmetrics import internal_error, never_raises
 from shopscope._span import Span
 from shopscope._tracer import SPAN_KEY
 
+_W3C_HEADERS = ("traceparent", "tracestate", "baggage")
 _PRODUCER, _CONSUMER = trace.SpanKind.PRODUCER.value, trace.SpanKind.CONSUMER.value
 # Makes the function that every way of publishing a task ends in.
 _SENDER = "_create_task_sender"
@@ -38,6 +39,7 @@ def instrument() -> None:
     signals.task_prerun.connect(_begin, weak=False)
     signals.task_postrun.connect(_end, weak=False)
     signals.worker_init.connect(_silence, weak=False)
+    signals.beat_init.connect(_silence, weak=False)
     # A child of the pool ends by os._exit, which runs nothing of ours.
     signals.worker_process_shutdown.connect(_shut_down, weak=False)
     signals.worker_shutdown.connect(_shut_down, weak=False)
@@ -76,15 +78,17 @@ def _start_publishing(name: str, message: Any, options: dict[str, Any]) -> trace
     if pipeline is None:
         return None
     try:
-        span = pipeline.tracer.start(name, _PRODUCER, trace.get_current_span())
+        parent = trace.get_current_span()
+        # Beat is silent but for what it publishes.
+        span = pipeline.tracer.start(name, _PRODUCER, trace.INVALID_SPAN if is_silent(parent) else parent)
         if isinstance(span, Span):
             queue = options.get("queue")
             queue = getattr(queue, "name", queue) or options.get("routing_key")
             span.dependency = Dependency("celery", "queue", "write")
             span.attributes = _attributes(name, str(message.headers.get("id", "")), queue, "send", "send")
         headers = outgoing_headers(span)
-        # Celery hands the headers of a message that is retried on to the next one.
-        message.headers.update(dict.fromkeys(("tracestate", "baggage")) | headers)
+        # A task that is tried again hands its own message's headers on, as an option that overrides the message's.
+        options["headers"] = {**(options.get("headers") or {}), **dict.fromkeys(_W3C_HEADERS), **headers}
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("celery publish")
         return None
@@ -110,10 +114,11 @@ def _begin(task: Any = None, task_id: str = "", **_: Any) -> None:
     if pipeline is None or task is None:
         return
     request = task.request
-    traceparent = _header(request, "traceparent")
+    said = _said(request)
+    traceparent = said.get(b"traceparent", b"")
     if traceparent and not request.is_eager:
-        parent = parent_of(traceparent, tuple(filter(None, (_header(request, "tracestate"),))))
-        context = Context({_BAGGAGE_KEY: baggage_of(_header(request, "baggage"))})
+        parent = parent_of(traceparent, tuple(filter(None, (said.get(b"tracestate"),))))
+        context = Context({_BAGGAGE_KEY: baggage_of(said.get(b"baggage", b""))})
     else:
         # Run in the place of its caller, or published by a program that is not observed.
         parent = trace.get_current_span() if request.is_eager else trace.INVALID_SPAN
@@ -127,9 +132,16 @@ def _begin(task: Any = None, task_id: str = "", **_: Any) -> None:
     setattr(request, _STATE, (span, token))
 
 
-def _header(request: Any, name: str) -> bytes:
-    value = getattr(request, name, None)
-    return value.encode("latin-1", "replace") if isinstance(value, str) else b""
+def _said(request: Any) -> dict[bytes, bytes]:
+    """What the publisher says of the trace, in the W3C's words; Celery hands a message's headers on as attributes."""
+    foreign = _propagation.foreign is not None
+    texts = vars(request) if foreign else {name: getattr(request, name, None) for name in _W3C_HEADERS}
+    pairs = [
+        (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+        for name, value in texts.items()
+        if isinstance(value, str)
+    ]
+    return dict(_propagation.as_w3c(pairs) if foreign else pairs)
 
 
 @never_raises

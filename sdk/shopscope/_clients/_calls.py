@@ -85,6 +85,11 @@ def attach_silence() -> Token[Context]:
     return context_api.attach(context_api.set_value(SPAN_KEY, silence))
 
 
+def is_silent(span: trace.Span) -> bool:
+    """Whether ``span`` is what `attach_silence` has made the current one."""
+    return isinstance(span, _Silence)
+
+
 def start_call(pipeline: Pipeline, call: Call) -> trace.Span:
     """Start the span of a call below the current span."""
     parent = get_current_span()
