@@ -41,7 +41,10 @@ class CurrentSpan:
         self, kind: type[BaseException] | None, exception: BaseException | None, where: TracebackType | None
     ) -> Literal[False]:
         context_api.detach(self._token)
-        self._finish(self._span, exception)
+        if exception is None and self._end_on_exit:
+            self._span.end()
+        else:
+            self._finish(self._span, exception)
         return False
 
     def _finish(self, span: trace.Span, exception: BaseException | None) -> None:

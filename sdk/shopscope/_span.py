@@ -150,15 +150,18 @@ class Span(Readable):
             self._too_late("set_attribute")
             return
         limits = self.tracer.limits
+        attributes = self.attributes
+        is_kept = type(value) in SCALARS and limits.value_length is None
+        if is_kept and type(key) is str and key and len(attributes) < limits.attributes:
+            attributes[key] = value
+            return
         if type(key) is not str or not key:
             key = clean_key(key)
-        attributes = self.attributes
         if not key or (len(attributes) >= limits.attributes and key not in attributes):
             self.extra().dropped_attributes += 1
             log_once("span limit", "span %r has too many attributes; more are dropped and counted on spans", self.name)
             return
         # A list may change until the span ends and is encoded; numbers and texts do not.
-        is_kept = type(value) in SCALARS and limits.value_length is None
         attributes[key] = value if is_kept else clean(value, limits.value_length)
 
     def set_attributes(self, attributes: "Mapping[str, AnyValue] | Any") -> None:
