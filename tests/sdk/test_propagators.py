@@ -5,6 +5,7 @@ from importlib import metadata
 
 import httpx
 import pytest
+from celery.app.task import Context as TaskRequest
 from fastapi import FastAPI
 from flask import Flask
 from hypothesis import given
@@ -18,6 +19,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from otlp_sink import Sink
 
+from shopscope import _celery
+from shopscope._propagation import parent_of
 from shopscope._propagators import B3Multi, B3Single, Jaeger, XRay, install
 
 TRACE, SPAN = "a" * 32, "b" * 16
@@ -217,6 +220,15 @@ def test_wsgi_service(observe, sink):
     observe(app=app, OTEL_PROPAGATORS="b3multi")
     app.test_client().get("/x", headers=CARRIERS["b3multi"]).close()
     assert (TRACE, SPAN) == (sink.span().trace_id.hex(), sink.span().parent_span_id.hex())
+
+
+@pytest.mark.parametrize("name", list(CARRIERS))
+def test_celery_task(observe, name):
+    """A message's headers, as Celery hands them to a task, name the publisher's span in any language."""
+    observe(OTEL_PROPAGATORS=name)
+    said = _celery._said(TaskRequest({"id": "1", "retries": 0, **CARRIERS[name]}))
+    identity = parent_of(said[b"traceparent"], ()).get_span_context()
+    assert (TRACE, SPAN) == (f"{identity.trace_id:032x}", f"{identity.span_id:016x}")
 
 
 def test_global_propagator_of_the_api(observe):
