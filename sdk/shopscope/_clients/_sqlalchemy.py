@@ -61,7 +61,7 @@ def _on_error(context: Any) -> None:
 
 def _connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
     """Leave out a driver's instrumentation: below an engine its statements would be there twice."""
-    connect = getattr(dialect.loaded_dbapi, "connect", None)
+    connect: Any = getattr(dialect.loaded_dbapi, "connect", None)
     wrapper = getattr(connect, "_self_wrapper", None)  # of wrapt's, which all of OpenTelemetry's are made with
     if (
         not getattr(wrapper, "__module__", "").startswith("opentelemetry.")
