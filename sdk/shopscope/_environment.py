@@ -94,7 +94,9 @@ class Environment:
         except ValueError:
             is_right = False
         if not is_right:
-            self.fault(name, "an http or https address", value, f"write for example {example!r}")
+            # Credentials are not shown.
+            shown = value.rpartition("@")[2]
+            self.fault(name, "an http or https address", shown, f"write for example {example!r}")
         return value
 
     def count(self, name: str, default: int, largest: int | None = None) -> int:

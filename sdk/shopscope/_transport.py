@@ -3,6 +3,7 @@
 Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
+import base64
 import email.utils
 import encodings.idna  # noqa: F401 (a fork amid the export thread's first look-up would leave it half imported)
 import http.client
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import orjson
 
@@ -75,7 +76,8 @@ class Transport:
         json_of: str = "",
     ) -> None:
         parts = urlsplit(url)
-        self.url = url
+        # For messages: neither credentials nor a query, which may be one.
+        self.url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
         self._host = parts.hostname or ""
         self._port = parts.port
         self._is_tls = parts.scheme == "https"
@@ -85,7 +87,7 @@ class Transport:
         self._gzip = gzip
         self._json_of = json_of
         kind = "application/json" if json_of else "application/x-protobuf"
-        self._headers = {"Content-Type": kind, "User-Agent": USER_AGENT, **headers}
+        self._headers = {"Content-Type": kind, "User-Agent": USER_AGENT, **_basic(parts), **headers}
         if gzip:
             self._headers["Content-Encoding"] = "gzip"
         self._connection: http.client.HTTPConnection | None = None
@@ -143,6 +145,14 @@ class Transport:
         else:
             self._connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
         return self._connection
+
+
+def _basic(parts: SplitResult) -> dict[str, str]:
+    """Credentials in the address, as every HTTP client sends them."""
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _gzip(body: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Exporters: OTLP over HTTP with TLS and mTLS, the console, none, and Prometheus."""
 
+import base64
 import contextlib
 import logging
 import ssl
@@ -12,7 +13,7 @@ import pytest
 import trustme
 from opentelemetry import trace
 from otlp_json import parsed
-from otlp_sink import Sink
+from otlp_sink import Answer, Sink
 from prometheus_client import REGISTRY
 
 import shopscope
@@ -238,6 +239,18 @@ def test_timeout_of_a_request(observe, sink, wait_until, caplog, variable):
     wait_until(lambda: "cannot send metrics" in caplog.text)
     assert "TimeoutError" in caplog.text
     scope.shutdown(0)
+
+
+def test_credentials_in_the_address(observe, sink, caplog, wait_until):
+    """They are sent as every client does, and stand in no message; neither does a query."""
+    sink.answers["/v1/traces?key=s3cret"] = Answer(status=503)
+    address = sink.url.replace("//", "//shop:p%40ss@")
+    scope = observe(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{address}/v1/traces?key=s3cret", OTEL_LOGS_EXPORTER="none")
+    emit()
+    wait_until(lambda: "cannot send traces" in caplog.text)
+    scope.shutdown(0)
+    assert f"Basic {base64.b64encode(b'shop:p@ss').decode()}" == sink.headers[0]["Authorization"]
+    assert [False] * 3 == [secret in caplog.text for secret in ("p%40ss", "p@ss", "s3cret")]
 
 
 def test_files_that_vanish(tmp_path):

@@ -155,6 +155,11 @@ def test_files_of_a_secure_connection(read, pem):
     assert pem("certificate") == settings.endpoints["logs"].tls.certificate
 
 
+def test_credentials_are_not_shown(read):
+    """An address that is wrong is shown without its password."""
+    assert "s3cret" not in problem_of(read, OTEL_EXPORTER_OTLP_ENDPOINT="ftp://shop:s3cret@host")
+
+
 @pytest.mark.parametrize("name", ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "TRACES_CERTIFICATE"])
 def test_file_that_is_not_there(read, tmp_path, name):
     """A file that is named has to be there."""
