@@ -8,6 +8,25 @@ import base64
 import binascii
 import re
 from itertools import pairwise
+from typing import Any
+
+
+class _Later:
+    """A pattern that is compiled when it is first needed: most services never need most of them."""
+
+    __slots__ = ("_arguments", "_pattern")
+
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments
+        self._pattern: re.Pattern[str] | None = None
+
+    @property
+    def now(self) -> re.Pattern[str]:
+        """The pattern."""
+        if self._pattern is None:
+            self._pattern = re.compile(*self._arguments)
+        return self._pattern
+
 
 REDACTED = "[redacted]"
 CARD, IBAN, EMAIL = "[card]", "[iban]", "[email]"
@@ -46,8 +65,8 @@ _PLAIN_PATH = re.compile(
 _SUSPECT_DIGITS = re.compile(r"[0-9][0-9 ._+%-]{9}")
 
 _SEPARATOR = r"(?:[ ._+\u00a0-]|%20|%2D)?"
-_DIGITS = re.compile(rf"(?<!\d)\d(?:{_SEPARATOR}\d){{12,}}(?!\d)")
-_GROUP = re.compile(r"(?:%20|%2D)?(\d+)")
+_DIGITS = _Later(rf"(?<!\d)\d(?:{_SEPARATOR}\d){{12,}}(?!\d)")
+_GROUP = _Later(r"(?:%20|%2D)?(\d+)")
 _ISSUER = re.compile(r"3[0-9]|[456]|2(?:20[0-5]|22[1-9]|2[3-9]|[3-6]|7[01]|720)|8[12]|9792")
 _NO_ISSUER = frozenset("017")
 _CARD_DIGITS = range(13, 20)
@@ -55,7 +74,7 @@ _ZERO = ord("0")
 #: From the ASCII code of a digit to that of twice the digit, its own digits added up.
 _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 
-_IBAN_START = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d\d")
+_IBAN_START = _Later(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d\d")
 # https://www.swift.com/standards/data-standards/iban-international-bank-account-number
 _IBAN_LENGTHS = {
     length: frozenset(countries.split())
@@ -81,50 +100,50 @@ _IBAN_LENGTHS = {
     }.items()
 }
 _IBAN_PATTERNS = {
-    country: re.compile(rf"[A-Za-z]{{2}}\d\d(?:{_SEPARATOR}[A-Za-z0-9]){{{length - 4}}}(?![A-Za-z0-9])")
+    country: _Later(rf"[A-Za-z]{{2}}\d\d(?:{_SEPARATOR}[A-Za-z0-9]){{{length - 4}}}(?![A-Za-z0-9])")
     for length, countries in _IBAN_LENGTHS.items()
     for country in countries
 }
-_NOT_ALPHANUMERIC = re.compile(r"%20|%2D|[^A-Za-z0-9]")
+_NOT_ALPHANUMERIC = _Later(r"%20|%2D|[^A-Za-z0-9]")
 
 # A slash in a password is wrong, and seen; it must not be taken for the path after a port.
-_USER_INFO = re.compile(r"(://)(?:[^\s/?#]{0,512}@|[^\s/@:]{0,256}:(?!\d{1,5}/)\S{0,256}@)")
-_EMAIL = re.compile(
+_USER_INFO = _Later(r"(://)(?:[^\s/?#]{0,512}@|[^\s/@:]{0,256}:(?!\d{1,5}/)\S{0,256}@)")
+_EMAIL = _Later(
     r"(?:[^\s@\"'<>()\[\]{},;:=&?/\\|\x00-\x1f]|(?<=\w)'(?=\w)){1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62}",
     re.IGNORECASE,
 )
 
-_SCHEME = re.compile(
+_SCHEME = _Later(
     r"(?<![A-Za-z])(bearer|digest|negotiate)(\s{1,8}|%20|\+)(?!(?:tokens?|auth\w{0,20}|scheme|format|realm|error|is)\b)"
     r"[A-Za-z0-9._~+/=%:\"-]{6,}",
     re.IGNORECASE,
 )
-_BASIC = re.compile(r"(?<![A-Za-z])(basic)(\s{1,8}|%20|\+)([A-Za-z0-9+/_-]{4,}={0,2})", re.IGNORECASE)
-_HEADER = re.compile(
+_BASIC = _Later(r"(?<![A-Za-z])(basic)(\s{1,8}|%20|\+)([A-Za-z0-9+/_-]{4,}={0,2})", re.IGNORECASE)
+_HEADER = _Later(
     r"((?:authorization|cookie)[\w-]{0,16}\\{0,4}[\"']?\s{0,4}(?::|=>?|,)\s{0,4}+(?:b(?=\\{0,4}[\"']))?)"
     r"(?:\\{0,4}\"[^\"\r\n]*|\\{0,4}'[^'\r\n]*|(?!b?\[redacted)[^\"'\r\n]+)",
     re.IGNORECASE,
 )
-_KEY_AND_VALUE = re.compile(
+_KEY_AND_VALUE = _Later(
     rf"((?:{_SENSITIVE})[\w.-]{{0,32}}\]?\\{{0,4}}[\"'`]?\s{{0,4}}(?:=>|==?|:|%3[AD]|,\s{{0,4}}(?=b?\\{{0,4}}[\"']))\s{{0,4}})"
     r"(?:b?\\{0,4}\"[^\"\r\n]*\"?|b?\\{0,4}'[^'\r\n]*'?|(?!\[redacted)[^\s&;,)}\]\"']+)",
     re.IGNORECASE,
 )
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)*")
-_API_KEY = re.compile(
+_JWT = _Later(r"eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)*")
+_API_KEY = _Later(
     r"(?:[spr]k_(?:live|test)_|gh[pousr]_|github_pat_|glpat-|npm_|pypi-|hf_|shp(?:at|ca|pa|ss)_|whsec_|dckr_pat_"
     r"|dop_v1_|hvs\.|sq0[a-z]{3}-|access_token\$|xox[a-z]-|xapp-|ya29\.)[A-Za-z0-9_.$-]{8,}"
     r"|(?<![A-Za-z0-9])(?:sk-[A-Za-z0-9_-]{16,}|key-[0-9a-f]{32}|A[KS]IA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30,}|SG\.[\w-]{16,}[\w.-]*)"
 )
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?")
+_PRIVATE_KEY = _Later(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?")
 # What databases and SQLAlchemy add to the text of an error.
-_PARAMETERS = re.compile(
+_PARAMETERS = _Later(
     r"(\[parameters: |row contains |IDENTIFIED BY "
     r"|\[(?:generated in|cached since|no key|raw sql|caching disabled|dialect )[^\]\r\n]{0,80}\] )[^\r\n]*",
     re.IGNORECASE,
 )
 
-_AFTER_WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
+_AFTER_WORDS: tuple[tuple[_Later, str], ...] = (
     (_PRIVATE_KEY, REDACTED),
     (_PARAMETERS, rf"\1{REDACTED}"),
     (_HEADER, rf"\1{REDACTED}"),
@@ -142,12 +161,12 @@ def redact_text(text: str) -> str:
         return text
     if not is_ascii or _has_suspect_word(text):
         for pattern, replacement in _AFTER_WORDS:
-            text = pattern.sub(replacement, text)
-        text = _BASIC.sub(_hide_credentials, text)
+            text = pattern.now.sub(replacement, text)
+        text = _BASIC.now.sub(_hide_credentials, text)
     if "@" in text or "%40" in text:
-        text = _EMAIL.sub(EMAIL, _USER_INFO.sub(rf"\1{REDACTED}@", text))
+        text = _EMAIL.now.sub(EMAIL, _USER_INFO.now.sub(rf"\1{REDACTED}@", text))
     if not is_ascii or _SUSPECT_DIGITS.search(text):
-        text = _DIGITS.sub(_hide_cards, _hide_ibans(text))
+        text = _DIGITS.now.sub(_hide_cards, _hide_ibans(text))
     return text
 
 
@@ -175,7 +194,7 @@ def is_iban(text: str) -> bool:
 def _hide_cards(match: re.Match[str]) -> str:
     """Hide the groups of digits that make a card; others beside it, such as a date, stay."""
     text = match[0]
-    groups = [(one.start(1), one.end(1)) for one in _GROUP.finditer(text)]
+    groups = [(one.start(1), one.end(1)) for one in _GROUP.now.finditer(text)]
     digits = [text[start:end] if text.isascii() else _ascii_digits(text[start:end]) for start, end in groups]
     out, kept_from, index = [], 0, 0
     while index < len(groups):
@@ -207,10 +226,10 @@ def _groups_of_card(groups: list[str]) -> int:
 
 def _hide_ibans(text: str) -> str:
     found = []
-    for start in _IBAN_START.finditer(text):
+    for start in _IBAN_START.now.finditer(text):
         pattern = _IBAN_PATTERNS.get(start[1].upper())
-        match = pattern.match(text, start.start()) if pattern else None
-        if match and is_iban(_NOT_ALPHANUMERIC.sub("", match[0])):
+        match = pattern.now.match(text, start.start()) if pattern else None
+        if match and is_iban(_NOT_ALPHANUMERIC.now.sub("", match[0])):
             found.append(match.span())
     if not found:
         return text
