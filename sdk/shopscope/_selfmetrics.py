@@ -123,7 +123,8 @@ def reset() -> None:
 
 def _begin_at_zero() -> None:
     for metric in _METRICS:
-        metric.clear()
+        # Not `clear`, which warns where the service uses prometheus_client's multi-process mode.
+        metric._metrics = {}  # noqa: SLF001 (see above)
     for signal in SIGNALS:
         for series in (SENT, SENT_BYTES, EXPORT_SECONDS):
             series.labels(signal)

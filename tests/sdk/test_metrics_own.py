@@ -133,3 +133,35 @@ def test_taken_name_is_a_clear_error(observe, own):
     scope = observe()
     scope.shutdown()
     REGISTRY.register(metric)
+
+
+def test_multi_process_mode(program, sink, tmp_path):
+    """A service that uses prometheus_client's multi-process mode is observed as any other, with exemplars and forks."""
+    (tmp_path / "values").mkdir()
+    running = program(
+        """
+        import os
+        import shopscope
+        from opentelemetry import trace
+        scope = shopscope.init("many")
+        with trace.get_tracer("x").start_as_current_span("call", kind=trace.SpanKind.CLIENT):
+            shopscope.order_placed(3)
+        child = os.fork()
+        if not child:
+            shopscope.order_placed(4)
+            scope.shutdown()
+            os._exit(0)
+        os.waitpid(child, 0)
+        """,
+        PROMETHEUS_MULTIPROC_DIR=str(tmp_path / "values"),
+    )
+    assert (0, "", "") == running.finish()
+    values = [sink.points("shopscope.order.value", push)[0].point.as_double for push in range(2)]
+    assert [3, 4] == sorted(values)
+    exemplars = [
+        exemplar.span_id
+        for push in range(2)
+        for point in sink.points("shopscope.dependency.duration", push)
+        for exemplar in point.point.exemplars
+    ]
+    assert [sink.span("call").span_id] == exemplars
