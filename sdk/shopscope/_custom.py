@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.baggage import get_baggage
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation import get_current_span
 
@@ -45,6 +46,14 @@ class Request(NamedTuple):
     attributes: "Attributes" = None
     links: Sequence[Link] | None = None
     start_time: int | None = None
+
+
+def start_own(tracer: "Tracer", custom: Custom, request: Request) -> trace.Span:
+    """Start a span for our own instrumentation."""
+    if get_value(_SUPPRESS_INSTRUMENTATION_KEY):
+        # The service's own exporter is at work: its calls must not make spans for it to export.
+        return trace.INVALID_SPAN
+    return start_custom(tracer, custom, request)
 
 
 def start_custom(tracer: "Tracer", custom: Custom, request: Request) -> trace.Span:

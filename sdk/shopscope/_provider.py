@@ -11,7 +11,7 @@ from opentelemetry import trace
 from shopscope._custom import Custom, end_processed
 from shopscope._limits import DEFAULT_LIMITS, SpanLimits
 from shopscope._readable import InstrumentationScope, ReadableResource
-from shopscope._sampling import PARENT_BASED_ALWAYS_ON, Sampler, sampler_of
+from shopscope._sampling import PARENT_BASED_ALWAYS_ON, ParentSampler, Sampler, sampler_of
 from shopscope._selfmetrics import internal_error, log_once
 from shopscope._span import Finish, Span
 from shopscope._tracer import Tracer
@@ -40,8 +40,9 @@ class TracerProvider(trace.TracerProvider):
         self._wanted = Custom()
         self._resource = ReadableResource()
         self.limits = DEFAULT_LIMITS
-        #: None while all is as by default: then spans take the short way.
+        #: None while all but the share of sampled traces is as by default: then spans take the short way.
         self.custom: Custom | None = None
+        self.root_bound = PARENT_BASED_ALWAYS_ON.bound
 
     @property
     def resource(self) -> ReadableResource:
@@ -139,9 +140,12 @@ class TracerProvider(trace.TracerProvider):
 
     def _want(self, wanted: Custom) -> None:
         self._wanted = wanted
-        is_default = wanted == Custom() and self.limits == DEFAULT_LIMITS
-        self.custom = None if is_default else wanted
-        if is_default:
+        sampler = wanted.sampler
+        is_short = type(sampler) is ParentSampler and wanted.ids is None and not wanted.processors
+        if type(sampler) is ParentSampler:
+            self.root_bound = sampler.bound
+        self.custom = None if is_short and self.limits == DEFAULT_LIMITS else wanted
+        if self.custom is None:
             self.finish = self._export
         elif wanted.processors or self.limits != DEFAULT_LIMITS:
             self.finish = self._finish_settled

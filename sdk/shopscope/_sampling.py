@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.util.types import Attributes
 
-_64_BITS = (1 << 64) - 1
+ID_BITS = (1 << 64) - 1
 
 
 class Decision(Enum):
@@ -63,7 +63,8 @@ class RatioSampler:
 
     def __init__(self, ratio: float) -> None:
         self.ratio = ratio
-        self._bound = round(ratio * (_64_BITS + 1))
+        #: Trace ids whose last 64 bits are below this are sampled.
+        self.bound = round(ratio * (ID_BITS + 1))
 
     def should_sample(
         self,
@@ -79,7 +80,7 @@ class RatioSampler:
         return SamplingResult(self._decide(above, trace_id), None, above.trace_state if above.is_valid else None)
 
     def _decide(self, above: SpanContext, trace_id: int) -> Decision:  # noqa: ARG002 (see ParentSampler)
-        return Decision.RECORD_AND_SAMPLE if trace_id & _64_BITS < self._bound else Decision.DROP
+        return Decision.RECORD_AND_SAMPLE if trace_id & ID_BITS < self.bound else Decision.DROP
 
     def get_description(self) -> str:
         """The specification's name of it."""
@@ -99,8 +100,8 @@ class ParentSampler(RatioSampler):
         return f"ParentBased{{root:{super().get_description()}}}"
 
 
-#: The default; the tracer knows it by identity and takes a short way.
-PARENT_BASED_ALWAYS_ON: Sampler = ParentSampler(1)
+#: The default. For this and all that follow the parent the tracer has a short way.
+PARENT_BASED_ALWAYS_ON = ParentSampler(1)
 _ALWAYS: dict[str, Sampler] = {
     "always_on": RatioSampler(1),
     "always_off": RatioSampler(0),

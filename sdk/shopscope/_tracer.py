@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation import get_current_span
 
 from shopscope import _wire as wire
 from shopscope._current import SPAN_KEY, CurrentSpan
-from shopscope._custom import Custom, Request, describe, journey_of, start_custom
+from shopscope._custom import Custom, Request, describe, journey_of, start_custom, start_own
 from shopscope._extras import KNOWN_FLAGS
 from shopscope._ids import new_span_id, new_trace_id, random_bits
 from shopscope._readable import InstrumentationScope
+from shopscope._sampling import ID_BITS
 from shopscope._span import SAMPLED_RANDOM, Finish, Span, text_of
 from shopscope._worker import Batch
 
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _KINDS = tuple(SpanKind)
+_RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
 
 _RESOURCE_SPANS = _SCOPE = wire.tag(1, wire.LENGTH_DELIMITED)
 _SCOPE_SPANS = _SPANS = wire.tag(2, wire.LENGTH_DELIMITED)
@@ -56,7 +57,7 @@ def encode_scope(name: str, version: str = "", attributes: "Mapping[str, AnyValu
 class Tracer(trace.Tracer):
     """Starts spans of one instrumentation scope; what they share, they find here."""
 
-    __slots__ = ("custom", "finish", "instrumentation_scope", "limits", "provider", "scope")
+    __slots__ = ("custom", "finish", "instrumentation_scope", "limits", "provider", "root_bound", "scope")
 
     def __init__(self, provider: "TracerProvider", instrumentation_scope: InstrumentationScope) -> None:
         self.provider = provider
@@ -73,6 +74,7 @@ class Tracer(trace.Tracer):
         self.finish: Finish = self.provider.finish
         self.limits: SpanLimits = self.provider.limits
         self.custom: Custom | None = self.provider.custom
+        self.root_bound = self.provider.root_bound
 
     def start_span(
         self,
@@ -109,21 +111,21 @@ class Tracer(trace.Tracer):
         context: "Context | None" = None,
         known: "Mapping[str, AnyValue] | None" = None,
     ) -> trace.Span:
-        """The short way in for our own instrumentation: parent at hand, the default sampler inline.
+        """The short way in for our own instrumentation: parent at hand, samplers that follow the parent inline.
 
         What is ``known`` serves samplers and processors; without any of the service's own it is not set.
         """
         if self.custom is not None:
-            if get_value(_SUPPRESS_INSTRUMENTATION_KEY):
-                # The service's own exporter is at work: its calls must not make spans for it to export.
-                return trace.INVALID_SPAN
-            return start_custom(self, self.custom, Request(name, _KINDS[kind], parent, context, known))
+            return start_own(self, self.custom, Request(name, _KINDS[kind], parent, context, known))
         if type(parent) is Span:
             trace_id, flags, state = parent.trace_id, parent.flags, parent.trace_state
             return Span(name, kind, trace_id, _bits(64) or 1, parent.span_id, self, flags, parent.journey, state)
         above = parent.get_span_context()
         if not above.is_valid:
-            return Span(name, kind, new_trace_id(), new_span_id(), 0, self, SAMPLED_RANDOM, journey_of(context))
+            trace_id = _bits(128) or 1
+            if trace_id & ID_BITS >= self.root_bound:
+                return NonRecordingSpan(SpanContext(trace_id, new_span_id(), False, _RANDOM))  # noqa: FBT003
+            return Span(name, kind, trace_id, new_span_id(), 0, self, SAMPLED_RANDOM, journey_of(context))
         flags = TraceFlags(above.trace_flags & KNOWN_FLAGS)
         if not flags & TraceFlags.SAMPLED:
             return NonRecordingSpan(

@@ -225,6 +225,17 @@ def test_sampled_share(observe, sink, name):
     assert sent == {span.name for span in sink.spans(len(sent))}
 
 
+@pytest.mark.parametrize("name", RATIOS)
+def test_roots_are_sampled_by_their_id(observe, name):
+    """By the short way and by the long one, a trace that begins here is sampled as its id says."""
+    observe(OTEL_TRACES_SAMPLER=name, OTEL_TRACES_SAMPLER_ARG="0.5")
+    tracer = trace.get_tracer("test")
+    roots = [tracer.start_span("root") for _ in range(200)]
+    expected = [root.get_span_context().trace_id & (1 << 64) - 1 < 1 << 63 for root in roots]
+    assert expected == [root.is_recording() for root in roots]
+    assert {True, False} == set(expected)
+
+
 class Broken:
     """A sampler and id generator that fails."""
 
