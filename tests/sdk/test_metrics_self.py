@@ -50,8 +50,10 @@ def test_self_telemetry_of_the_queues(observe, sink):
     lost = REGISTRY.get_sample_value("shopscope_sdk_dropped_total", {"signal": "traces", "reason": "queue_full"})
     assert (14, 7, 7, 3) == (found["queued_total"], found["queue_records"], found["queue_max_records"], lost)
     assert found["queue_bytes"] > 7 * 40
+    sink.answer("traces")
     sink.released.set()
-    scope.shutdown(0)
+    scope.shutdown()
+    assert 14 == len(sink.spans())
 
 
 def test_sent_bytes(observe, sink):

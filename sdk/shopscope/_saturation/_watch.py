@@ -9,6 +9,7 @@ from shopscope._saturation._gc import GcPauses, freeze
 from shopscope._saturation._loop import LoopLag
 from shopscope._saturation._pools import Pools
 from shopscope._saturation._threads import Threads
+from shopscope._selfmetrics import never_raises
 
 
 class Saturation:
@@ -32,6 +33,7 @@ class Saturation:
         self._gc.stop()
         self._lag.stop()
 
+    @never_raises
     def serving(self) -> None:
         """The service has started and serves; called in a task of the loop that does, or in a thread."""
         if self._freezes_gc:
