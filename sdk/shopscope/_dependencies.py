@@ -1,7 +1,7 @@
 """What a service calls: one dependency for each peer, kind and access; no ports, ids or values in a name."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,8 @@ _READS = frozenset(
     | {"hget", "hmget", "hgetall", "hlen", "hkeys", "hvals", "hexists", "hscan", "llen", "lrange", "lindex"}
     | {"smembers", "sismember", "scard", "sscan", "zrange", "zscore", "zrank", "zcard", "zcount", "zscan"}
 )
+
+_ADDRESSES = ("url.full", "http.url", "http.target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,15 @@ def dependency_of(attributes: Mapping[str, Any], peers: Mapping[str, str]) -> De
     if messaging := attributes.get("messaging.system"):
         return Dependency(declared or str(messaging), "queue", "write")
     return Dependency(declared or peer_name(address, port, peers), "http")
+
+
+def drop_queries(attributes: MutableMapping[str, Any]) -> None:
+    """Take query strings out of what another's instrumentation has recorded: they may hold anything."""
+    attributes.pop("url.query", None)
+    for key in _ADDRESSES:
+        value = attributes.get(key)
+        if isinstance(value, str) and "?" in value:
+            attributes[key] = value.partition("?")[0]
 
 
 def peer_name(address: str, port: object, peers: Mapping[str, str], on_loopback: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from opentelemetry import trace
 
 from shopscope import _privacy, _selfmetrics
-from shopscope._dependencies import Dependency, dependency_of
+from shopscope._dependencies import Dependency, dependency_of, drop_queries
 from shopscope._exporters import queue_of, reader_of
 from shopscope._instruments import Instruments
 from shopscope._logs import LogPipeline
@@ -90,7 +90,10 @@ class Pipeline:
             self._observe_dependency(span)
 
     def _observe_dependency(self, span: Span) -> None:
-        dependency = span.dependency or dependency_of(span.attributes, self.settings.peers)
+        dependency = span.dependency
+        if dependency is None:
+            dependency = dependency_of(span.attributes, self.settings.peers)
+            drop_queries(span.attributes)
         if watch_call is not None:
             watch_call(self, span, dependency)
         outcome = span.outcome or ("ok" if span.status_code in _UNSET_OR_OK else "error")

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from opentelemetry import context as context_api
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+
 from shopscope._selfmetrics import EXPORT_SECONDS, SENT, SENT_BYTES, dropped, internal_error, logger
 from shopscope._transport import Exporter, Outcome
 
@@ -108,6 +111,8 @@ class Worker(ABC):
         self._reset_thread()
 
     def _run(self) -> None:
+        # Nobody's instrumentation may trace our own calls: each export would be one more span to export.
+        context_api.attach(context_api.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))  # noqa: FBT003 (what it reads)
         is_last = False
         while not is_last:
             self._wake.wait(self._interval_seconds)

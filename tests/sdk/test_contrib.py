@@ -9,8 +9,10 @@ import pytest
 import requests
 import sqlalchemy
 from opentelemetry import trace
+from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
 from opentelemetry.instrumentation.dbapi import trace_integration, unwrap_connect
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from shopscope._clients import _contrib
 from shopscope._dependencies import dependency_of
@@ -43,6 +45,8 @@ def shop():
 
 @pytest.fixture(autouse=True)
 def uninstrumented():
+    # The first instrumentation to start chooses the conventions for the whole process.
+    _OpenTelemetrySemanticConventionStability._initialized = False
     yield
     if RequestsInstrumentor().is_instrumented_by_opentelemetry:
         RequestsInstrumentor().uninstrument()
@@ -60,7 +64,7 @@ def test_requests(observe, sink, shop):
     address = f"127.0.0.1:{shop.server_port}"
     scope = observe(SHOPSCOPE_PEERS=f"{address}=payment")
     with trace.get_tracer("test").start_as_current_span("parent"):
-        requests.get(f"http://{address}/pay", timeout=5)
+        requests.get(f"http://{address}/pay?card=4111", timeout=5)
         requests.get(f"http://{address}/fail", timeout=5)
     scope.shutdown()
     parent, *calls = sorted(sink.spans(3), key=lambda span: span.kind)
@@ -69,6 +73,7 @@ def test_requests(observe, sink, shop):
     assert {("GET", "127.0.0.1", shop.server_port)} == {
         (span.tags["http.request.method"], span.tags["server.address"], span.tags["server.port"]) for span in calls
     }
+    assert {f"http://{address}/pay", f"http://{address}/fail"} == {span.tags["url.full"] for span in calls}
     assert {span.span_id.hex() for span in calls} == {seen["traceparent"].split("-")[2] for seen in shop.seen}
     found = points(sink)
     assert {("payment", "http", "ok"): 1, ("payment", "http", "error"): 1} == {
@@ -83,6 +88,22 @@ def test_requests_and_urllib_names_without_conventions():
         called = dependency_of({attribute: "http://user:secret@Bank.Example:8443/pay?card=1"}, {})
         assert ("bank.example", "http") == (called.peer, called.kind)
     assert "unknown" == dependency_of({"http.url": "http://[broken"}, {}).peer
+
+
+def test_queries_never_leave(observe, sink):
+    """Whatever another's instrumentation records of an address, its query is not sent."""
+    scope = observe()
+    attributes = {
+        "http.url": "http://bank/pay?card=4111",
+        "url.full": "http://bank/pay?card=4111",
+        "http.target": "/pay?card=4111",
+        "url.query": "card=4111",
+    }
+    trace.get_tracer("other").start_span("GET", kind=trace.SpanKind.CLIENT, attributes=attributes).end()
+    scope.shutdown()
+    address = "http://bank/pay"
+    expected = {"http.url": address, "url.full": address, "http.target": "/pay"}
+    assert expected == sink.span().tags
 
 
 @pytest.mark.parametrize("disabled", ["requests", "*", "other, requests"])
@@ -108,6 +129,31 @@ def test_nothing_of_ours_and_no_servers():
     found = {entry.name for entries in _contrib.installed(()).values() for entry in entries}
     assert "requests" in found
     assert set() == found & {"fastapi", "asgi", "httpx", "redis", "sqlalchemy", "celery", "flask", "django"}
+
+
+def test_our_own_exports_are_not_traced(observe, sink, wait_until):
+    """The threads that export are silent for every instrumentation, or each export would be one more span."""
+    seen = []
+
+    class Watching:
+        """Stands in front of the endpoint and looks at the context of the thread that calls."""
+
+        def __init__(self, transport):
+            self.transport = transport
+
+        def __getattr__(self, name):
+            return getattr(self.transport, name)
+
+        def post(self, body):
+            """Pass a body on."""
+            seen.append(is_instrumentation_enabled())
+            return self.transport.post(body)
+
+    scope = observe()
+    scope._pipeline.spans._transport = Watching(scope._pipeline.spans._transport)
+    trace.get_tracer("test").start_span("one").end()
+    wait_until(lambda: seen, "an export")
+    assert ([False], 1) == (seen, len(sink.spans(1)))
 
 
 def test_lazily(program, sink):
