@@ -30,12 +30,10 @@ _STATE = "_shopscope_state"
 _OUTCOMES = {"SUCCESS": "ok", "RETRY": "retry", "FAILURE": "error"}
 
 
+@functools.cache
 def instrument() -> None:
-    """Observe publishing and running of the tasks of every Celery application."""
-    original = getattr(AMQP, _SENDER)
-    if hasattr(original, "__wrapped__"):
-        return
-    setattr(AMQP, _SENDER, _observing(original))
+    """Observe publishing and running of the tasks of every Celery application; a second call does nothing."""
+    setattr(AMQP, _SENDER, _observing(getattr(AMQP, _SENDER)))
     signals.task_prerun.connect(_begin, weak=False)
     signals.task_postrun.connect(_end, weak=False)
     signals.worker_init.connect(_silence, weak=False)

@@ -19,10 +19,9 @@ from shopscope._wsgi import Middleware as WsgiMiddleware
 _MIDDLEWARE = "_shopscope_middleware"
 
 
+@functools.cache
 def instrument() -> None:
-    """Observe every handler of the process, made before or after."""
-    if hasattr(BaseHandler.resolve_request, "__wrapped__"):
-        return
+    """Observe every handler of the process, made before or after; a second call does nothing."""
     BaseHandler.resolve_request = _noting_route(BaseHandler.resolve_request)
     WSGIHandler.__call__ = _observed(WSGIHandler.__call__, _observe_wsgi)
     ASGIHandler.__call__ = _observed(ASGIHandler.__call__, _observe_asgi)
