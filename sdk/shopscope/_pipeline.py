@@ -111,7 +111,7 @@ class Pipeline:
         """Send what is left, all signals at once, until the deadline; then stop."""
         global _active  # noqa: PLW0603 (see `start`)
         deadline = time.monotonic() + timeout_seconds
-        provider.shutdown_processors(timeout_seconds)
+        wait_for_processors = provider.shutdown_processors()
         self.logs.repeats.flush()
         # Spans and logs first, so that the last push of metrics counts what became of them.
         self.spans.request_stop(deadline)
@@ -126,6 +126,7 @@ class Pipeline:
         self.instruments.unregister()
         if _active is self:
             _active = None
+        wait_for_processors(deadline - time.monotonic())
 
     def after_fork_in_child(self) -> None:
         """The child is a process of its own: new identity, empty queues, own threads."""

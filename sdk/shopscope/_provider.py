@@ -115,24 +115,37 @@ class TracerProvider(trace.TracerProvider):
     def shutdown(self) -> None:
         """End tracing until the next ``init``: send what has ended, shut the processors down, record no more."""
         self.force_flush(5000)
+        self.shutdown_processors()(5.0)
         with self._lock:
-            self.shutdown_processors()
             self._want(Custom(sampler_of("always_off")))
 
-    def shutdown_processors(self, timeout_seconds: float = 5.0) -> None:
-        """Shut the service's processors down and forget them; one that takes longer is left to itself."""
+    def shutdown_processors(self) -> Callable[[float], None]:
+        """Forget the service's processors and begin to shut them down, beside all else that ends.
+
+        Returns:
+            A function that waits until they are done, for at most so many seconds; then they are left to themselves.
+        """
         with self._lock:
             wanted = self._wanted
             self._want(Custom(wanted.sampler, wanted.ids))
         if not wanted.processors:
-            return
+            return lambda _: None
         thread = threading.Thread(
             target=_shut_down, args=(wanted.processors,), name="shopscope-processors", daemon=True
         )
-        thread.start()
-        thread.join(timeout_seconds)
-        if thread.is_alive():
-            log_once("slow span processor", "a span processor was not shut down within %.3g s", timeout_seconds)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The interpreter ends and starts no threads any more.
+            _shut_down(wanted.processors)
+            return lambda _: None
+
+        def wait(timeout_seconds: float) -> None:
+            thread.join(max(0.0, timeout_seconds))
+            if thread.is_alive():
+                log_once("slow span processor", "a span processor was not shut down in time; it is left to itself")
+
+        return wait
 
     def after_fork_in_child(self) -> None:
         """Another thread of the parent may have held the lock."""

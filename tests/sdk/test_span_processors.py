@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 
 import httpx
 import pytest
@@ -272,6 +273,47 @@ def test_faults_of_processors_stay_away_from_service_and_export(scope, provider,
     assert ("work", False) == (sink.span().name, provider.force_flush(2000))
     scope.shutdown()
     assert ["start", "end", "flush", "shutdown"] == [call[0] for call in recorder.calls]
+
+
+class Hanging(Recorder):
+    """Does not come to an end until the test does."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_over = threading.Event()
+
+    def shutdown(self):
+        """Hang."""
+        self.is_over.wait(20)
+
+
+def test_a_hanging_processor_takes_nothing_from_the_rest(scope, provider, sink, caplog):
+    """At the end our own spans are sent while a processor hangs; after the deadline it is left to itself."""
+    hanging = Hanging()
+    provider.add_span_processor(hanging)
+    trace.get_tracer("test").start_span("work").end()
+    scope.shutdown(0.5)
+    said = [record for record in caplog.records if "left to itself" in record.getMessage()]
+    hanging.is_over.set()
+    assert (["work"], 1) == ([span.name for span in sink.spans(1)], len(said))
+
+
+def test_processors_end_with_the_interpreter(program):
+    """Spans in the stock batch processor are exported when a program ends without a word."""
+    running = program(
+        """
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+
+        import shopscope
+
+        shopscope.init("script")
+        exporter = ConsoleSpanExporter(formatter=lambda span: f"{span.name} exported\\n")
+        trace.get_tracer_provider().add_span_processor(BatchSpanProcessor(exporter))
+        trace.get_tracer("test").start_span("last").end()
+        """
+    )
+    assert (0, "last exported\n", "") == running.finish()
 
 
 def test_secrets_are_hidden_from_processors_too(exporter):
