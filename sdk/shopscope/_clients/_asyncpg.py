@@ -39,8 +39,7 @@ def instrument() -> None:
 
 
 def _wrap(original: Any, name: str, explain: Any) -> Any:
-    @functools.wraps(original)
-    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def observed(self: Any, args: Any, kwargs: Any) -> Any:
         span = _begin(explain, name, self, args, kwargs)
         if span is None:
             return await original(self, *args, **kwargs)
@@ -53,6 +52,13 @@ def _wrap(original: Any, name: str, explain: Any) -> Any:
         end_call(span)
         return result
 
+    @functools.wraps(original)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Told apart before a coroutine is made: below SQLAlchemy all calls come through here for nothing.
+        if active() is None or getattr(self, "_connection", self) in observed_elsewhere:
+            return original(self, *args, **kwargs)
+        return observed(self, args, kwargs)
+
     # A mark of our own: asyncpg wraps some of them itself.
     vars(call)[_MARK] = True
     return call
@@ -64,8 +70,6 @@ def _begin(explain: Any, name: str, caller: Any, args: Any, kwargs: Any) -> trac
         return None
     try:
         connection, statement, access = explain(name, caller, args, kwargs)
-        if connection in observed_elsewhere:
-            return None
         address = connection._addr  # noqa: SLF001 (the public API does not tell who is called)
         host, port = address if isinstance(address, tuple) else (address, None)
         database = connection._params.database  # noqa: SLF001 (same)
