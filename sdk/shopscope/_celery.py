@@ -41,6 +41,9 @@ def instrument() -> None:
     # A child of the pool ends by os._exit, which runs nothing of ours.
     signals.worker_process_shutdown.connect(_shut_down, weak=False)
     signals.worker_shutdown.connect(_shut_down, weak=False)
+    pipeline = active()
+    if pipeline is not None:
+        pipeline.logs.adopt_server_loggers()
 
 
 def _observing(create_task_sender: Any) -> Any:

@@ -4,7 +4,6 @@ Records are taken where loggers hand them to handlers, not by a handler of ours:
 throw handlers away, and loggers that do not propagate would never reach one on the root.
 """
 
-import importlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -85,7 +84,6 @@ class StandardLibrary:
         for name, its_level in by_logger.items():
             self.set_level(name, its_level)
         self.adopt_server_loggers()
-        self._leave_celery_to_us()
 
     def set_level(self, name: str, level: str) -> None:
         """Set a logger's level until ``uninstall``."""
@@ -106,11 +104,12 @@ class StandardLibrary:
                     self._removed.append((logger, handler, logger.propagate))
                     # To handlers of the service's own on the root, if there are any.
                     logger.propagate = name not in ACCESS_LOGGERS
+        self._leave_celery_to_us()
 
     def _leave_celery_to_us(self) -> None:
         """A Celery worker throws away the root's handlers and takes standard output, unless someone sets up logging."""
-        if "celery" in sys.modules:
-            signals = importlib.import_module("celery.signals")
+        signals = sys.modules.get("celery.signals")
+        if signals is not None:
             signals.setup_logging.connect(self._on_celery_setup, weak=False, dispatch_uid="shopscope")
 
     def _on_celery_setup(self, loglevel: int | None = None, **_: Any) -> None:

@@ -136,3 +136,17 @@ def test_celery_worker(program, sink):
     assert 1 == sum(event.startswith("Task pay[") and "succeeded" in event for event in events)
     assert "paying" not in errors
     assert (1, 1) == (len(sink.logs(1, "paying from [email]")), len(sink.logs(1, "paid")))
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "import celery.signals, shopscope as s; s.init('a')",
+        "import shopscope as s; s.init('a'); import celery.app.amqp",
+    ],
+)
+def test_celery_imported_before_or_after(program, order):
+    """Whichever comes first, Celery finds that someone else sets up logging; after the end it may do so itself."""
+    source = f"{order}\nfrom celery import signals\nprint(len(signals.setup_logging.receivers))\n"
+    source += "from shopscope import _logs\n_logs.reset()\nprint(len(signals.setup_logging.receivers))\n"
+    assert (0, "1\n0\n", "") == program(source).finish()
