@@ -43,13 +43,19 @@ def shop():
     thread.join()
 
 
+def _uninstrument():
+    if RequestsInstrumentor().is_instrumented_by_opentelemetry:
+        RequestsInstrumentor().uninstrument()
+
+
 @pytest.fixture(autouse=True)
 def uninstrumented():
+    # Any test's `init` may have switched it on: the library has been imported.
+    _uninstrument()
     # The first instrumentation to start chooses the conventions for the whole process.
     _OpenTelemetrySemanticConventionStability._initialized = False
     yield
-    if RequestsInstrumentor().is_instrumented_by_opentelemetry:
-        RequestsInstrumentor().uninstrument()
+    _uninstrument()
 
 
 def points(sink):
