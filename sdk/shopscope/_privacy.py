@@ -70,11 +70,11 @@ def hides(key: str, value: object) -> bool:
 
 def scrub(text: str) -> str:
     """The text without secrets, and not longer than ``MAX_CHARACTERS``."""
-    if text in KNOWN_CLEAN or text in _lately_scrubbed:
-        return text
     if type(text) is not str:
         # A subclass may answer as it likes.
         text = str.__str__(text)
+    if text in KNOWN_CLEAN or text in _lately_scrubbed:
+        return text
     if len(text) <= MAX_CHARACTERS:
         return _remember(text, _redact(text))
     return _remember(text, _redact(text[:MAX_CHARACTERS])[:-_MARGIN][:_KEPT] + _CUT)

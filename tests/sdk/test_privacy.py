@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, trace
@@ -142,7 +143,7 @@ def test_adversarial_texts(unit):
 
 def test_long_texts_are_cut():
     """Of a long text the start is kept, of a stack trace the end, and no part of a secret at the cut."""
-    for place in range(MAX_CHARACTERS - 2100, MAX_CHARACTERS + 20, 3):
+    for place in range(MAX_CHARACTERS - 2100, MAX_CHARACTERS + 20, 11):
         assert "411111" not in scrub("x" * (place - 1) + " 4111111111111111 " + "y" * 5000)
     trace_text = "File one\n" * 5000 + "ValueError: bob@example.com"
     assert ("…[cut]", "ValueError: [email]") == (scrub_end(trace_text)[:6], scrub_end(trace_text)[-19:])
@@ -246,7 +247,6 @@ def test_baggage_that_we_pass_on(observe):
 
 def test_statements(observe, sink, capsys):
     """SQLAlchemy's echo and errors: neither parameters nor literals."""
-    sqlalchemy = pytest.importorskip("sqlalchemy")
     observe()
     engine = sqlalchemy.create_engine("sqlite://", echo=True)
     # Not written where they are used: a stack trace has those lines of the source.
