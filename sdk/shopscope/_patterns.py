@@ -109,7 +109,7 @@ _NOT_ALPHANUMERIC = _Later(r"%20|%2D|[^A-Za-z0-9]")
 # A slash in a password is wrong, and seen; it must not be taken for the path after a port.
 _USER_INFO = _Later(r"(://)(?:[^\s/?#]{0,512}@|[^\s/@:]{0,256}:(?!\d{1,5}/)\S{0,256}@)")
 _EMAIL = _Later(
-    r"(?:[^\s@\"'<>()\[\]{},;:=&?/\\|\x00-\x1f]|(?<=\w)'(?=\w)){1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62}",
+    r"(?:(?!%40)[^\s@\"'<>()\[\]{},;:=&?/\\|\x00-\x1f]|(?<=\w)'(?=\w)){1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62}",
     re.IGNORECASE,
 )
 
