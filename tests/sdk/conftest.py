@@ -43,6 +43,21 @@ def wait_until(condition: Callable[[], Any], what: str = "the condition") -> Any
     raise AssertionError(f"{what} did not come true within {DEADLINE_SECONDS} s")
 
 
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Frameworks set up logging for the process when an application is made; no other test may see it."""
+    root = logging.getLogger()
+    known = [root, *(one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger))]
+    found = [(one, one.level, one.propagate, one.disabled, list(one.handlers)) for one in known]
+    disabled_up_to = root.manager.disable
+    yield
+    root.manager.disable = disabled_up_to
+    for one, level, propagate, disabled, handlers in found:
+        one.setLevel(level)
+        one.propagate, one.disabled = propagate, disabled
+        one.handlers[:] = handlers
+
+
 @pytest.fixture(name="wait_until")
 def _wait_until() -> Callable[..., Any]:
     return wait_until
