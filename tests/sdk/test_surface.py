@@ -8,13 +8,24 @@ from pathlib import Path
 import pytest
 
 SURFACE = Path(__file__).with_name("public_surface.txt")
-HEAVY = ("fastapi", "starlette", "httpx", "sqlalchemy", "redis", "duckdb", "pyarrow", "opentelemetry.sdk", "uvicorn")
+HEAVY = (
+    "fastapi",
+    "starlette",
+    "httpx",
+    "sqlalchemy",
+    "redis",
+    "duckdb",
+    "pyarrow",
+    "opentelemetry.sdk",
+    "uvicorn",
+    "pytest",
+)
 
 
 def public_names():
     return [
         f"{module}.{name}"
-        for module in ("shopscope", "shopscope.config")
+        for module in ("shopscope", "shopscope.config", "shopscope.testing")
         for name in sorted(importlib.import_module(module).__all__)
     ]
 
@@ -24,7 +35,7 @@ def test_public_surface_is_the_committed_one():
     assert SURFACE.read_text(encoding="utf-8").splitlines() == public_names()
 
 
-@pytest.mark.parametrize("module", ["shopscope", "shopscope.config"])
+@pytest.mark.parametrize("module", ["shopscope", "shopscope.config", "shopscope.testing"])
 def test_everything_public_is_there_and_documented(module):
     """Each name of ``__all__`` exists and has a docstring, and the list is sorted."""
     imported = importlib.import_module(module)
@@ -34,11 +45,13 @@ def test_everything_public_is_there_and_documented(module):
 
 
 def test_nothing_else_of_the_package_looks_public():
-    """Modules besides ``config`` are private by name."""
+    """Modules besides ``config`` and ``testing`` are private by name."""
     import shopscope  # noqa: PLC0415 (what this test is about)
 
     modules = [path.stem for path in Path(shopscope.__file__).parent.glob("*.py")]
-    assert ["__init__", "config"] == sorted(name for name in modules if not name.startswith("_") or name == "__init__")
+    assert ["__init__", "config", "testing"] == sorted(
+        name for name in modules if not name.startswith("_") or name == "__init__"
+    )
 
 
 def test_importing_is_light():

@@ -1,0 +1,1 @@
+"""What ``shopscope.testing`` is made of."""
