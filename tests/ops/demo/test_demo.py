@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from shopscope_ops.demo._ports import DemoPorts
-from shopscope_ops.engines._probes import free_port, is_port_free
+from shopscope_ops.engines._probes import is_port_free
 from shopscope_ops.engines._state import held_lock
 
 CODE = "import typer; from shopscope_ops.demo.command import demo; typer.run(demo)"
@@ -66,16 +66,6 @@ class Demo:
     def is_gone(self):
         """Nothing holds its ports any more."""
         return all(is_port_free(port) for port in self.ports.all().values())
-
-
-@pytest.fixture
-def ports():
-    """Seven ports in a row and one more that are free now."""
-    while True:
-        found = DemoPorts(free_port(), free_port())
-        with contextlib.suppress(OverflowError):
-            if all(is_port_free(port) for port in found.all().values()):
-                return found
 
 
 @pytest.fixture

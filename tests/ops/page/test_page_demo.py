@@ -1,6 +1,5 @@
 """The page of the running demo, with the bank one second slower, in a real browser."""
 
-import contextlib
 import os
 import re
 import signal
@@ -10,23 +9,11 @@ import sys
 import pytest
 from playwright.sync_api import expect
 
-from shopscope_ops.demo._ports import DemoPorts
-from shopscope_ops.engines._probes import free_port, is_port_free
-
 pytestmark = [pytest.mark.demo, pytest.mark.browser, pytest.mark.timeout(300)]
 
 CODE = "import typer; from shopscope_ops.demo.command import demo; typer.run(demo)"
 # Two cores run the shop, its load, the engine and the browser.
 PATIENCE_MS = 60_000
-
-
-@pytest.fixture
-def ports():
-    while True:
-        found = DemoPorts(free_port(), free_port())
-        with contextlib.suppress(OverflowError):
-            if all(is_port_free(port) for port in found.all().values()):
-                return found
 
 
 @pytest.fixture

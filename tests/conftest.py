@@ -1,0 +1,21 @@
+"""What tests of several packages need."""
+
+import random
+
+import pytest
+
+from shopscope_ops.demo._ports import DemoPorts
+from shopscope_ops.engines._probes import is_port_free
+
+# Below the range that systems give to outgoing connections: one of those could take a port before the demo does.
+_FIRST_PORT, _LAST_PORT = 20_000, 30_000
+
+
+@pytest.fixture
+def ports():
+    """Ports of a whole demo that are free now."""
+    while True:
+        base = random.SystemRandom().randrange(_FIRST_PORT, _LAST_PORT, 10)
+        found = DemoPorts(base, base + 9)
+        if all(is_port_free(port) for port in found.all().values()):
+            return found
