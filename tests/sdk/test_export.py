@@ -5,10 +5,10 @@ import threading
 import time
 
 import pytest
+from exports import delivered, dropped
 from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from otlp_sink import Sink
-from prometheus_client import REGISTRY
 
 import shopscope
 from shopscope import _worker
@@ -20,14 +20,6 @@ def emit(count=1, name="work"):
     tracer = trace.get_tracer("test")
     for _ in range(count):
         tracer.start_span(name).end()
-
-
-def dropped(signal, reason):
-    return REGISTRY.get_sample_value("shopscope_sdk_dropped_total", {"signal": signal, "reason": reason}) or 0
-
-
-def delivered(signal):
-    return REGISTRY.get_sample_value("shopscope_sdk_spans_total", {"signal": signal}) or 0
 
 
 @pytest.fixture

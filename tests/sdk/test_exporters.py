@@ -11,39 +11,14 @@ import httpx
 import otlp_sink
 import pytest
 import trustme
+from exports import dropped, emit, serving
 from opentelemetry import trace
 from otlp_json import parsed
 from otlp_sink import Answer, Sink
-from prometheus_client import REGISTRY
 
 import shopscope
 from shopscope import _pipeline
 from shopscope._transport import Outcome, Transport
-
-
-def emit(name="work"):
-    trace.get_tracer("test").start_span(name).end()
-
-
-def dropped(signal, reason):
-    return REGISTRY.get_sample_value("shopscope_sdk_dropped_total", {"signal": signal, "reason": reason}) or 0
-
-
-def delivered(signal):
-    return REGISTRY.get_sample_value("shopscope_sdk_spans_total", {"signal": signal}) or 0
-
-
-@contextlib.contextmanager
-def serving(server):
-    """Run an HTTP server while the context lasts."""
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _TlsServer(otlp_sink._Server):
@@ -186,12 +161,13 @@ def test_closed_standard_output_is_counted(observe, monkeypatch):
 def test_none(observe, sink):
     """OTEL_*_EXPORTER=none: spans are made and ids travel, nothing is kept, no thread runs, nothing counts as lost."""
     names = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
+    before = set(threading.enumerate())  # an export that another test left hanging ends in its own time
     scope = observe(**dict.fromkeys(names, "none"))
     with trace.get_tracer("test").start_as_current_span("work") as span:
         assert span.is_recording()
     shopscope.get_logger().info("hello")
     assert scope.flush()
-    running = {thread.name for thread in threading.enumerate()}
+    running = {thread.name for thread in set(threading.enumerate()) - before}
     scope.shutdown()
     assert set() == running & {"shopscope-traces", "shopscope-metrics", "shopscope-logs"}
     assert ([], 0) == (sink.attempts, dropped("traces", "shutdown"))

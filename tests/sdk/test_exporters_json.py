@@ -1,47 +1,19 @@
 """OTLP as JSON over HTTP: every field of every signal, and how answers are read."""
 
-import contextlib
 import gzip
 import re
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
-from opentelemetry import trace
+from exports import delivered, dropped, emit, serving
 from otlp_json import REQUESTS, parsed
-from prometheus_client import REGISTRY
 
 import shopscope
 from shopscope import _otlp_json
 
 # Fields in development, for profiles and entities: nothing of ours has them.
 NOT_SENT = re.compile("strindex|entity_refs")
-
-
-def emit(name="work"):
-    trace.get_tracer("test").start_span(name).end()
-
-
-def dropped(signal, reason):
-    return REGISTRY.get_sample_value("shopscope_sdk_dropped_total", {"signal": signal, "reason": reason}) or 0
-
-
-def delivered(signal):
-    return REGISTRY.get_sample_value("shopscope_sdk_spans_total", {"signal": signal}) or 0
-
-
-@contextlib.contextmanager
-def serving(server):
-    """Run an HTTP server while the context lasts."""
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _JsonHandler(BaseHTTPRequestHandler):
