@@ -2,7 +2,7 @@
 
 from shopscope._commerce import cache_read, order_placed, stale_read, write_conflict
 from shopscope._errors import ConfigError, ShopscopeError
-from shopscope._guards import guard
+from shopscope._protection._guards import guard
 from shopscope._scope import Scope, get_logger, init, journey, shutdown
 from shopscope._version import __version__
 

@@ -13,14 +13,15 @@ from opentelemetry import trace
 from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
 
-from shopscope import _propagation, _scope
+from shopscope import _scope
 from shopscope._clients._calls import attach_silence, is_silent
-from shopscope._dependencies import Dependency
+from shopscope._metrics._dependencies import Dependency
+from shopscope._metrics._selfmetrics import internal_error, never_raises
 from shopscope._pipeline import active
-from shopscope._propagation import baggage_of, outgoing_headers, parent_of
-from shopscope._selfmetrics import internal_error, never_raises
-from shopscope._span import Span
-from shopscope._tracer import SPAN_KEY
+from shopscope._tracing import _propagation
+from shopscope._tracing._propagation import baggage_of, outgoing_headers, parent_of
+from shopscope._tracing._span import Span
+from shopscope._tracing._tracer import SPAN_KEY
 
 _W3C_HEADERS = ("traceparent", "tracestate", "baggage")
 _PRODUCER, _CONSUMER = trace.SpanKind.PRODUCER.value, trace.SpanKind.CONSUMER.value

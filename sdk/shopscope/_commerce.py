@@ -5,9 +5,9 @@ import re
 from decimal import Decimal
 from typing import Literal
 
-from shopscope._instruments import OVERFLOW
+from shopscope._metrics._instruments import OVERFLOW
+from shopscope._metrics._selfmetrics import never_raises
 from shopscope._pipeline import active
-from shopscope._selfmetrics import never_raises
 
 _CURRENCY_LETTERS = 3
 _RESULTS = ("hit", "miss", "stale")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
-from shopscope import _wire as wire
+from shopscope._export import _wire as wire
 
 # Field keys of Span, Event and Link.
 _DROPPED_ATTRIBUTES = wire.tag(10, wire.VARINT)

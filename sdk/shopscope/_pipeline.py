@@ -7,21 +7,22 @@ from typing import Any
 
 from opentelemetry import trace
 
-from shopscope import _privacy, _selfmetrics
-from shopscope._dependencies import Dependency, dependency_of, drop_queries
-from shopscope._exporters import queue_of, reader_of
-from shopscope._instruments import Instruments
-from shopscope._logs import LogPipeline
-from shopscope._metering import Metering
-from shopscope._provider import TracerProvider
-from shopscope._resource import Resource
-from shopscope._scrape import ScrapePage
-from shopscope._selfmetrics import log_once
-from shopscope._settings import Settings, announce
-from shopscope._span import Span
-from shopscope._tracer import Tracer, frame_spans
+from shopscope._configuration._resource import Resource
+from shopscope._configuration._settings import Settings, announce
+from shopscope._export._exporters import queue_of, reader_of
+from shopscope._export._worker import Batch, Record
+from shopscope._logging._logs import LogPipeline
+from shopscope._metrics import _selfmetrics
+from shopscope._metrics._dependencies import Dependency, dependency_of, drop_queries
+from shopscope._metrics._instruments import Instruments
+from shopscope._metrics._metering import Metering
+from shopscope._metrics._scrape import ScrapePage
+from shopscope._metrics._selfmetrics import log_once
+from shopscope._redaction import _privacy
+from shopscope._tracing._provider import TracerProvider
+from shopscope._tracing._span import Span
+from shopscope._tracing._tracer import Tracer, frame_spans
 from shopscope._version import __version__
-from shopscope._worker import Batch, Record
 
 _CLIENT, _PRODUCER = trace.SpanKind.CLIENT.value, trace.SpanKind.PRODUCER.value
 _UNSET_OR_OK = (trace.StatusCode.UNSET.value, trace.StatusCode.OK.value)
@@ -148,7 +149,7 @@ class Pipeline:
 
 
 _active: Pipeline | None = None
-#: Sees every call that ends, as soon as the service uses a protection; see `shopscope._guards`.
+#: Sees every call that ends, as soon as the service uses a protection; see `shopscope._protection._guards`.
 watch_call: Callable[[Pipeline, Span | None, Dependency], None] | None = None
 
 

@@ -20,18 +20,18 @@ from opentelemetry import trace
 from opentelemetry.baggage import set_baggage
 from prometheus_client import CollectorRegistry
 
-from shopscope._apps import instrument_app
-from shopscope._asgi import Application, Middleware
 from shopscope._clients import instrument_clients
-from shopscope._exposition import asgi_app
+from shopscope._configuration._settings import Settings, read_settings
+from shopscope._metrics._exposition import asgi_app
+from shopscope._metrics._selfmetrics import internal_error, log_once, never_raises
 from shopscope._pipeline import Pipeline, active, install_provider
-from shopscope._propagators import install as install_propagators
-from shopscope._selfmetrics import internal_error, log_once, never_raises
-from shopscope._settings import Settings, read_settings
-from shopscope._span import JOURNEY_KEY, Span
-from shopscope._tracer import SPAN_KEY
-from shopscope._wsgi import Application as WsgiApplication
-from shopscope._wsgi import Middleware as WsgiMiddleware
+from shopscope._serving._apps import instrument_app
+from shopscope._serving._asgi import Application, Middleware
+from shopscope._serving._wsgi import Application as WsgiApplication
+from shopscope._serving._wsgi import Middleware as WsgiMiddleware
+from shopscope._tracing._propagators import install as install_propagators
+from shopscope._tracing._span import JOURNEY_KEY, Span
+from shopscope._tracing._tracer import SPAN_KEY
 from shopscope.config import Journey
 
 P = ParamSpec("P")
@@ -171,7 +171,7 @@ class Scope:
 
 def _stock() -> Any:
     # Not before someone wants it: it brings the stock SDK along.
-    return importlib.import_module("shopscope._stock")
+    return importlib.import_module("shopscope._tracing._stock")
 
 
 def init(

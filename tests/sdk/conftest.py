@@ -19,7 +19,9 @@ import pytest
 import structlog
 
 import shopscope
-from shopscope import _logs, _pipeline, _scope, _selfmetrics
+from shopscope import _pipeline, _scope
+from shopscope._logging import _logs
+from shopscope._metrics import _selfmetrics
 
 sys.path.insert(0, str(Path(__file__).parent))
 from otlp_sink import Sink

@@ -6,9 +6,9 @@ from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, Status, StatusCode, TraceState
 from otlp_sink import plain_attributes
 
-from shopscope._decode import read_attributes
-from shopscope._limits import SpanLimits, clean, clean_all
-from shopscope._wire import LENGTH_DELIMITED, attributes, tag
+from shopscope._export._decode import read_attributes
+from shopscope._export._wire import LENGTH_DELIMITED, attributes, tag
+from shopscope._tracing._limits import SpanLimits, clean, clean_all
 
 CONTEXT = SpanContext(7, 8, is_remote=True)
 

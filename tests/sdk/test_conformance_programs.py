@@ -32,10 +32,10 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 from opentelemetry.trace.span import TraceState
 from otlp_sink import plain, plain_attributes
 
-from shopscope._limits import SpanLimits
-from shopscope._provider import TracerProvider
-from shopscope._sampling import sampler_of
-from shopscope._tracer import frame_spans
+from shopscope._tracing._limits import SpanLimits
+from shopscope._tracing._provider import TracerProvider
+from shopscope._tracing._sampling import sampler_of
+from shopscope._tracing._tracer import frame_spans
 
 STACKTRACE = "exception.stacktrace"
 #: Of times that programs set, in nanoseconds; what the clock says is later.

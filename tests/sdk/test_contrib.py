@@ -15,7 +15,7 @@ from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from shopscope._clients import _contrib
-from shopscope._dependencies import dependency_of
+from shopscope._metrics._dependencies import dependency_of
 
 CLIENT, ERROR = 3, 2
 

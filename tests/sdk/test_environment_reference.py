@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from shopscope import _settings
-from shopscope._environment import Environment
-from shopscope._settings import NOT_HONOURED, read_settings
+from shopscope._configuration import _settings
+from shopscope._configuration._environment import Environment
+from shopscope._configuration._settings import NOT_HONOURED, read_settings
 from shopscope_ops.reference import pages
 from shopscope_ops.reference._environment import ELSEWHERE, honoured
 

@@ -18,7 +18,7 @@ from otlp_sink import Answer, Sink
 
 import shopscope
 from shopscope import _pipeline
-from shopscope._transport import Outcome, Transport
+from shopscope._export._transport import Outcome, Transport
 
 
 class _TlsServer(otlp_sink._Server):
@@ -244,7 +244,7 @@ def test_credentials_in_the_address(observe, sink, caplog, wait_until):
 
 def test_files_that_vanish(tmp_path):
     """A certificate that is gone by the time of a connection is an outage like any other."""
-    from shopscope._endpoints import Tls  # noqa: PLC0415 (what this test is about)
+    from shopscope._export._endpoints import Tls  # noqa: PLC0415 (what this test is about)
 
     transport = Transport("https://localhost:9", {}, 1.0, tls=Tls(certificate=str(tmp_path / "gone.pem")))
     assert Outcome.RETRY is transport.post(b"").outcome

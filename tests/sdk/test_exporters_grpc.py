@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client import REGISTRY
 
 import shopscope
-from shopscope import _worker
+from shopscope._export import _worker
 
 CODE = grpc.StatusCode
 

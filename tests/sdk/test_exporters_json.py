@@ -10,7 +10,7 @@ from exports import delivered, dropped, emit, serving
 from otlp_json import REQUESTS, parsed
 
 import shopscope
-from shopscope import _otlp_json
+from shopscope._export import _otlp_json
 
 # Fields in development, for profiles and entities: nothing of ours has them.
 NOT_SENT = re.compile("strindex|entity_refs")

@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from shopscope import ConfigError, _meters
-from shopscope._prometheus_names import prometheus_labels, prometheus_name
+from shopscope import ConfigError
+from shopscope._metrics import _meters
+from shopscope._metrics._prometheus_names import prometheus_labels, prometheus_name
 
 OPENMETRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
 SHOP = """

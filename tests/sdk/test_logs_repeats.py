@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import shopscope
-from shopscope._repeats import Repeat, Repeats
+from shopscope._logging._repeats import Repeat, Repeats
 
 
 class Clock:

@@ -148,5 +148,5 @@ def test_celery_worker(program, sink):
 def test_celery_imported_before_or_after(program, order):
     """Whichever comes first, Celery finds that someone else sets up logging; after the end it may do so itself."""
     source = f"{order}\nfrom celery import signals\nprint(len(signals.setup_logging.receivers))\n"
-    source += "from shopscope import _logs\n_logs.reset()\nprint(len(signals.setup_logging.receivers))\n"
+    source += "from shopscope._logging import _logs\n_logs.reset()\nprint(len(signals.setup_logging.receivers))\n"
     assert (0, "1\n0\n", "") == program(source).finish()

@@ -11,7 +11,7 @@ import structlog
 from opentelemetry import trace
 
 import shopscope
-from shopscope import _logs
+from shopscope._logging import _logs
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from shopscope import _meters, _streams
+from shopscope._metrics import _meters, _streams
 
 CUMULATIVE = 2
 _numbers = itertools.count()

@@ -9,8 +9,8 @@ from opentelemetry.sdk.metrics import MeterProvider as StockProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otlp_sink import plain_attributes
 
-from shopscope import _meters
-from shopscope._otlp_metrics import MetricsEncoder
+from shopscope._metrics import _meters
+from shopscope._metrics._otlp_metrics import MetricsEncoder
 
 # No numbers that are equal across types: the stock SDK takes 1, 1.0 and True for the same attribute value.
 VALUES = st.one_of(

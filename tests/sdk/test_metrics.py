@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import REGISTRY
 
 import shopscope
-from shopscope import _series
+from shopscope._metrics import _series
 
 CUMULATIVE = 2
 SHOP = """

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shopscope._names import METRICS
+from shopscope._metrics._names import METRICS
 from shopscope_ops.reference import pages
 
 PAGE = Path(__file__).parents[2] / "docs/reference/metrics.md"

@@ -4,9 +4,9 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from prometheus_client import REGISTRY
 
-from shopscope import _selfmetrics
-from shopscope._names import METRICS
-from shopscope._prometheus_names import prometheus_name
+from shopscope._metrics import _selfmetrics
+from shopscope._metrics._names import METRICS
+from shopscope._metrics._prometheus_names import prometheus_name
 
 SHOP = """
 [journeys.checkout]

@@ -11,9 +11,10 @@ from opentelemetry import baggage, trace
 from prometheus_client import REGISTRY, Counter
 
 import shopscope
-from shopscope import _privacy, _propagation
-from shopscope._patterns import is_card, is_iban
-from shopscope._privacy import MAX_CHARACTERS, hides, scrub, scrub_bytes, scrub_end
+from shopscope._redaction import _privacy
+from shopscope._redaction._patterns import is_card, is_iban
+from shopscope._redaction._privacy import MAX_CHARACTERS, hides, scrub, scrub_bytes, scrub_end
+from shopscope._tracing import _propagation
 
 CARD = "4111 1111 1111 1111"
 

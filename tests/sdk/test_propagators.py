@@ -20,8 +20,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from otlp_sink import Sink
 
 from shopscope import _celery
-from shopscope._propagation import parent_of
-from shopscope._propagators import B3Multi, B3Single, Jaeger, XRay, install
+from shopscope._tracing._propagation import parent_of
+from shopscope._tracing._propagators import B3Multi, B3Single, Jaeger, XRay, install
 
 TRACE, SPAN = "a" * 32, "b" * 16
 PAIRS = [(B3Single, B3SingleFormat), (B3Multi, B3MultiFormat), (Jaeger, JaegerPropagator), (XRay, AwsXRayPropagator)]

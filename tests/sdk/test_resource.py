@@ -7,9 +7,9 @@ from importlib import metadata
 import pytest
 from opentelemetry import trace
 
-from shopscope import _detectors
-from shopscope._detectors import DETECTORS, container_id, detect
-from shopscope._resource import Resource
+from shopscope._configuration import _detectors
+from shopscope._configuration._detectors import DETECTORS, container_id, detect
+from shopscope._configuration._resource import Resource
 
 ID = "0123456789abcdef" * 4
 UID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -33,7 +33,7 @@ def test_arguments_are_not_recorded(program):
         import os, sys
         if len(sys.argv) == 1:
             os.execv(sys.executable, [sys.executable, __file__, "--password=s3cret", "s3cret"])
-        from shopscope._resource import Resource
+        from shopscope._configuration._resource import Resource
         print("s3cret" in repr(Resource("x", {}).attributes), sys.argv[1:])
         """
     )

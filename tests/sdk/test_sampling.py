@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
 
 import shopscope
-from shopscope._sampling import PARENT_BASED_ALWAYS_ON, SAMPLER_NAMES, sampler_of
+from shopscope._tracing._sampling import PARENT_BASED_ALWAYS_ON, SAMPLER_NAMES, sampler_of
 
 SHOP = """
 [journeys.checkout]

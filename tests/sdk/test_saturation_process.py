@@ -13,7 +13,7 @@ import uvloop
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
-from shopscope import _names as names
+from shopscope._metrics import _names as names
 from shopscope._saturation import _loop
 from shopscope._saturation._cpu import CpuThrottling
 from shopscope._saturation._plain import PlainHistogram

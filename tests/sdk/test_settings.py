@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from shopscope import ConfigError
-from shopscope._endpoints import DEFAULT_ENDPOINT
-from shopscope._settings import read_settings
+from shopscope._configuration._settings import read_settings
+from shopscope._export._endpoints import DEFAULT_ENDPOINT
 
 _SHOP = """
 [shop]

@@ -6,9 +6,9 @@ import pytest
 import trustme
 
 from shopscope import ConfigError
-from shopscope._endpoints import DEFAULT_GRPC_ENDPOINT, Tls
-from shopscope._environment import FOREVER_SECONDS
-from shopscope._settings import read_settings
+from shopscope._configuration._environment import FOREVER_SECONDS
+from shopscope._configuration._settings import read_settings
+from shopscope._export._endpoints import DEFAULT_GRPC_ENDPOINT, Tls
 
 OTLP = "OTEL_EXPORTER_OTLP"
 

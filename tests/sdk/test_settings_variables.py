@@ -5,10 +5,10 @@ import logging
 import pytest
 
 from shopscope import ConfigError
-from shopscope._limits import SpanLimits
-from shopscope._routes import KNOWN_METHODS
-from shopscope._scrape import ScrapeAddress
-from shopscope._settings import NOT_HONOURED, LogLimits, read_settings
+from shopscope._configuration._settings import NOT_HONOURED, LogLimits, read_settings
+from shopscope._metrics._scrape import ScrapeAddress
+from shopscope._serving._routes import KNOWN_METHODS
+from shopscope._tracing._limits import SpanLimits
 
 CAPTURE = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS"
 

@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.baggage import set_baggage
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
-from shopscope import _tracer
+from shopscope._tracing import _tracer
 
 
 @pytest.fixture

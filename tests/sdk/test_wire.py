@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope
 from otlp_sink import plain, plain_attributes
 
-from shopscope import _wire as wire
-from shopscope._privacy import is_card_number, is_secret, scrub
+from shopscope._export import _wire as wire
+from shopscope._redaction._privacy import is_card_number, is_secret, scrub
 
 _SCALARS = (
     st.none()

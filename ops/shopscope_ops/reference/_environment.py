@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from shopscope._detectors import DOWNWARD
-from shopscope._settings import NOT_HONOURED
+from shopscope._configuration._detectors import DOWNWARD
+from shopscope._configuration._settings import NOT_HONOURED
 from shopscope_ops.reference import _more_variables, _variables
 from shopscope_ops.reference._variables import Variable
 

@@ -1,6 +1,6 @@
 """Variables besides the specification's list: of OpenTelemetry's HTTP instrumentations, and our own."""
 
-from shopscope._repeats import DEFAULT_REPEATS
+from shopscope._logging._repeats import DEFAULT_REPEATS
 from shopscope_ops.reference._variables import Variable
 
 _VARIABLES = "test_settings_variables.py"

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint
 from types import ModuleType
 
 from shopscope._clients import _contrib as contrib
-from shopscope._selfmetrics import internal_error
+from shopscope._metrics._selfmetrics import internal_error
 
 _INTEGRATIONS = {
     "httpx": ("shopscope._clients._httpx",),
@@ -23,8 +23,8 @@ _INTEGRATIONS = {
     ),
     "asyncpg": ("shopscope._clients._asyncpg", "shopscope._saturation._asyncpg"),
     "celery.app.amqp": ("shopscope._celery",),
-    "django.core.handlers.asgi": ("shopscope._django",),
-    "django.core.handlers.wsgi": ("shopscope._django",),
+    "django.core.handlers.asgi": ("shopscope._serving._django",),
+    "django.core.handlers.wsgi": ("shopscope._serving._django",),
     "aiobreaker": ("shopscope._protection._aiobreaker",),
     "circuitbreaker": ("shopscope._protection._circuitbreaker",),
     "fastapi_limiter": ("shopscope._protection._fastapi_limiter",),

@@ -12,8 +12,8 @@ from opentelemetry import trace
 from shopscope._clients._calls import Calls, end_call, start_call
 from shopscope._clients._sql import describe_statement
 from shopscope._commerce import note_database_error
+from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import active
-from shopscope._selfmetrics import internal_error
 
 _STATEMENT_METHODS = ("execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval")
 _COPY_METHODS = ("copy_from_query", "copy_from_table", "copy_records_to_table", "copy_to_table")

@@ -13,12 +13,12 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext
 from opentelemetry.trace.propagation import get_current_span
 
 from shopscope import _pipeline
-from shopscope import _wire as wire
-from shopscope._dependencies import Dependency
+from shopscope._export import _wire as wire
+from shopscope._metrics._dependencies import Dependency
+from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline
-from shopscope._selfmetrics import internal_error
-from shopscope._span import ATTRIBUTE, Span
-from shopscope._tracer import SPAN_KEY, journey_of, new_span_id, new_trace_id
+from shopscope._tracing._span import ATTRIBUTE, Span
+from shopscope._tracing._tracer import SPAN_KEY, journey_of, new_span_id, new_trace_id
 
 CLIENT = trace.SpanKind.CLIENT.value
 _ERROR = trace.StatusCode.ERROR.value

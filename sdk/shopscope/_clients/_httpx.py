@@ -10,11 +10,11 @@ import httpx
 from opentelemetry import trace
 
 from shopscope._clients._calls import Calls, UntracedCall, end_call, start_call
-from shopscope._dependencies import Dependency, peer_name
+from shopscope._metrics._dependencies import Dependency, peer_name
+from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline, active
-from shopscope._propagation import outgoing_headers
-from shopscope._selfmetrics import internal_error
-from shopscope._span import Span
+from shopscope._tracing._propagation import outgoing_headers
+from shopscope._tracing._span import Span
 
 _ERROR = trace.StatusCode.ERROR.value
 _FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500

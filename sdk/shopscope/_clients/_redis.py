@@ -12,9 +12,9 @@ import redis.asyncio
 from opentelemetry import trace
 
 from shopscope._clients._calls import Calls, end_call, start_call
-from shopscope._dependencies import Dependency, access_of, peer_name
+from shopscope._metrics._dependencies import Dependency, access_of, peer_name
+from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline, active
-from shopscope._selfmetrics import internal_error
 
 
 def instrument() -> None:

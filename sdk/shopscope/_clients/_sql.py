@@ -6,7 +6,7 @@ Source: https://opentelemetry.io/docs/specs/semconv/database/database-spans/
 import re
 from typing import Any
 
-from shopscope._dependencies import Dependency, access_of, peer_name
+from shopscope._metrics._dependencies import Dependency, access_of, peer_name
 from shopscope._pipeline import Pipeline
 
 _OPERATION = re.compile(r"\s*(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*(\w+)", re.DOTALL)

@@ -14,9 +14,9 @@ from sqlalchemy.pool import Pool
 
 from shopscope._clients._calls import Calls, end_call, start_call
 from shopscope._clients._sql import describe_statement
-from shopscope._dependencies import Dependency
+from shopscope._metrics._dependencies import Dependency
+from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline, active
-from shopscope._selfmetrics import internal_error
 
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name
 _SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db", "mariadb": "mariadb"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import tenacity
 
-from shopscope import _guards as guards
+from shopscope._protection import _guards as guards
 
 #: Where the state of a retried block keeps its guard.
 GUARD = "_shopscope_guard"

@@ -3,8 +3,8 @@
 import functools
 from typing import Any
 
-from shopscope import _guards as guards
-from shopscope._selfmetrics import never_raises
+from shopscope._metrics._selfmetrics import never_raises
+from shopscope._protection import _guards as guards
 
 
 class Breakers:

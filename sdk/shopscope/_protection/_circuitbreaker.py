@@ -5,8 +5,8 @@ from typing import Any
 
 import circuitbreaker
 
-from shopscope import _guards as guards
-from shopscope._selfmetrics import never_raises
+from shopscope._metrics._selfmetrics import never_raises
+from shopscope._protection import _guards as guards
 
 _EVENTS = {"open": "opened", "half_open": "half_opened", "closed": "closed"}
 

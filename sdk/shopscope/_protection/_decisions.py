@@ -5,9 +5,9 @@ from typing import Any
 
 import tenacity
 
-from shopscope import _guards as guards
+from shopscope._metrics._selfmetrics import never_raises
+from shopscope._protection import _guards as guards
 from shopscope._protection._attempts import GUARD, is_once
-from shopscope._selfmetrics import never_raises
 
 
 def wrap_iter(original: Any) -> Any:

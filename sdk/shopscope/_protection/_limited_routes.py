@@ -3,12 +3,12 @@
 from collections.abc import MutableMapping
 from typing import Any
 
-from shopscope import _guards as guards
+from shopscope._metrics._selfmetrics import never_raises
 from shopscope._pipeline import active
-from shopscope._routes import template_of
-from shopscope._selfmetrics import never_raises
-from shopscope._server import served_span
-from shopscope._span import Span
+from shopscope._protection import _guards as guards
+from shopscope._serving._routes import template_of
+from shopscope._serving._server import served_span
+from shopscope._tracing._span import Span
 
 _TOO_MANY_REQUESTS = 429
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from purgatory.domain import model
 
-from shopscope import _guards as guards
-from shopscope._selfmetrics import never_raises
+from shopscope._metrics._selfmetrics import never_raises
+from shopscope._protection import _guards as guards
 
 _EVENTS = {model.OPENED: "opened", model.HALF_OPENED: "half_opened", model.CLOSED: "closed"}
 

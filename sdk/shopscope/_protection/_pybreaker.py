@@ -10,7 +10,7 @@ from typing import Any
 
 import pybreaker
 
-from shopscope import _guards as guards
+from shopscope._protection import _guards as guards
 from shopscope._protection._breakers import Breakers
 
 _EVENTS = {"open": "opened", "half-open": "half_opened", "closed": "closed"}

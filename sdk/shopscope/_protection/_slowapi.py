@@ -8,8 +8,8 @@ from typing import Any
 
 import slowapi
 
+from shopscope._metrics._selfmetrics import never_raises
 from shopscope._protection._limited_routes import watched
-from shopscope._selfmetrics import never_raises
 
 _COUNTED = "_shopscope_counted"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import tenacity
 
-from shopscope import _guards as guards
+from shopscope._protection import _guards as guards
 from shopscope._protection._attempts import begin, wrap_enter, wrap_enter_async, wrap_exit
 from shopscope._protection._decisions import wrap_iter, wrap_iter_async
 

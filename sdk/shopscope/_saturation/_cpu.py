@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 
-from shopscope import _names as names
+from shopscope._metrics import _names as names
 from shopscope._saturation._plain import metric_of
 
 _ROOT = Path("/")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
-from shopscope import _names as names
+from shopscope._metrics import _names as names
 from shopscope._saturation._plain import PlainHistogram
 
 # Four times a second costs less than a thousandth of a core, most of it for waking up.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
 
-from shopscope._names import MetricName
+from shopscope._metrics._names import MetricName
 
 _TYPES = {"updowncounter": "gauge"}
 

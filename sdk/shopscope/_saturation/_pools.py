@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from prometheus_client.metrics_core import Metric
 
-from shopscope import _names as names
-from shopscope._instruments import Instruments
+from shopscope._metrics import _names as names
+from shopscope._metrics._instruments import Instruments
+from shopscope._metrics._selfmetrics import internal_error
+from shopscope._metrics._series import OVERFLOW, CappedCounter, CappedHistogram
 from shopscope._saturation._plain import metric_of
-from shopscope._selfmetrics import internal_error
-from shopscope._series import OVERFLOW, CappedCounter, CappedHistogram
 
 _MAX_POOLS = 100
 

@@ -7,10 +7,10 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from shopscope._dependencies import peer_name
+from shopscope._metrics._dependencies import peer_name
+from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline, active
 from shopscope._saturation._pools import PoolSize
-from shopscope._selfmetrics import internal_error
 
 _wrapped = "_shopscope_wrapped"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-from shopscope import _names as names
+from shopscope._metrics import _names as names
 from shopscope._saturation._plain import metric_of
 
 _ANYIO, _EXECUTOR = {"pool": "anyio"}, {"pool": "executor"}

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 
-from shopscope._instruments import Instruments
+from shopscope._metrics._instruments import Instruments
+from shopscope._metrics._selfmetrics import never_raises
 from shopscope._saturation._cpu import CpuThrottling
 from shopscope._saturation._gc import GcPauses, freeze
 from shopscope._saturation._loop import LoopLag
 from shopscope._saturation._pools import Pools
 from shopscope._saturation._threads import Threads
-from shopscope._selfmetrics import never_raises
 
 
 class Saturation:

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shopscope import _exporters, _scope
-from shopscope._endpoints import SIGNALS
+from shopscope import _scope
+from shopscope._configuration._settings import Settings, read_settings
 from shopscope._errors import ConfigError
-from shopscope._otlp_metrics import MetricsEncoder
+from shopscope._export import _exporters
+from shopscope._export._endpoints import SIGNALS
+from shopscope._metrics._otlp_metrics import MetricsEncoder
 from shopscope._scope import Scope
-from shopscope._settings import Settings, read_settings
 from shopscope._testing._captured import Captured, Memory
 from shopscope._testing._clock import START_UNIX_NANO, Clock, CountingIds, running
 from shopscope._testing._process import put_back, set_aside

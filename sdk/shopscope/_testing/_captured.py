@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from shopscope._export._transport import Outcome, Reply
 from shopscope._scope import Scope
 from shopscope._testing._clock import Clock
 from shopscope._testing._found import CapturedLog, CapturedMetric, CapturedSpan, logs_in, metrics_in, spans_in
-from shopscope._transport import Outcome, Reply
 
 T = TypeVar("T")
 _OUTCOMES = ("good", "slow", "error")

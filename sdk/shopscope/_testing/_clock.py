@@ -12,14 +12,14 @@ START_UNIX_NANO = 1_767_225_600_000_000_000
 # What stamps telemetry. Threads that wait and export keep the real time.
 _STAMPING = (
     "_clients._calls",
-    "_logs",
-    "_metering",
-    "_otlp_metrics",
+    "_logging._logs",
+    "_metrics._metering",
+    "_metrics._otlp_metrics",
     "_scope",
-    "_series",
-    "_server",
-    "_span",
-    "_streams",
+    "_metrics._series",
+    "_serving._server",
+    "_tracing._span",
+    "_metrics._streams",
 )
 
 

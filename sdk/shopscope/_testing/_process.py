@@ -7,13 +7,16 @@ from typing import Any
 
 import structlog
 
-from shopscope import _logs, _pipeline, _privacy, _scope, _selfmetrics
-from shopscope import _meters as meters
-from shopscope._custom import Custom
-from shopscope._limits import DEFAULT_LIMITS
+from shopscope import _pipeline, _scope
+from shopscope._logging import _logs
+from shopscope._metrics import _meters as meters
+from shopscope._metrics import _selfmetrics
 from shopscope._pipeline import Pipeline, provider
-from shopscope._propagators import W3C
-from shopscope._propagators import install as install_propagators
+from shopscope._redaction import _privacy
+from shopscope._tracing._custom import Custom
+from shopscope._tracing._limits import DEFAULT_LIMITS
+from shopscope._tracing._propagators import W3C
+from shopscope._tracing._propagators import install as install_propagators
 
 # Where instrumentation takes its place in an application, by framework; all that is there is put back.
 _PLACES = ("build_middleware_stack", "middleware_stack", "wsgi_app", "asgi_handler")

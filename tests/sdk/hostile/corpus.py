@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from shopscope._patterns import is_card
+from shopscope._redaction._patterns import is_card
 
 SEED = 4
 COUNT = 1000

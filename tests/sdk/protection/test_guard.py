@@ -13,7 +13,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 from purgatory import AsyncCircuitBreakerFactory
 
 import shopscope
-from shopscope import _guards
+from shopscope._protection import _guards
 
 
 @pytest.mark.usefixtures("payment")

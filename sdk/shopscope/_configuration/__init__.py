@@ -1,0 +1,1 @@
+"""What the SDK is told: arguments, environment, the machine it runs on."""

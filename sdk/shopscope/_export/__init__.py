@@ -1,0 +1,1 @@
+"""How signals leave: encoding, queues, delivery."""

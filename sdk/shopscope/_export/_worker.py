@@ -1,0 +1,290 @@
+"""The export threads: one for each signal, started when there is something to send, safe across forks."""
+
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from opentelemetry import context as context_api
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+
+from shopscope._export._transport import Exporter, Outcome
+from shopscope._metrics._selfmetrics import EXPORT_SECONDS, SENT, SENT_BYTES, dropped, internal_error, logger
+
+_FIRST_BACKOFF_SECONDS = 1.0
+_LONGEST_BACKOFF_SECONDS = 30.0
+
+
+# Encoded records by the encoded instrumentation scope that they belong to.
+Batch = Mapping[bytes, Sequence[bytes]]
+
+
+class Record(NamedTuple):
+    """One encoded span or log record, and the encoded instrumentation scope it belongs to."""
+
+    scope: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """Bounds of a signal's queue: records, bytes, records a request, and seconds between requests.
+
+    ``export_seconds`` bounds the attempts for one request; None tries until the endpoint takes it.
+    """
+
+    max_records: int = 16384
+    max_bytes: int = 16 * 1024 * 1024
+    batch_records: int = 512
+    interval_seconds: float = 5.0
+    export_seconds: float | None = None
+
+
+class QueueFigures(NamedTuple):
+    """How full a queue is, what it may hold, and the records that it ever held."""
+
+    records: int
+    bytes: int
+    max_records: int
+    queued: int
+
+
+class Worker(ABC):
+    """A daemon thread that exports one signal, with retries, until it is told to stop."""
+
+    def __init__(self, signal: str, transport: Exporter, interval_seconds: float) -> None:
+        self.signal = signal
+        self._transport = transport
+        self._interval_seconds = interval_seconds
+        self._export_seconds = float("inf")
+        self._is_down = False
+        self._reset_thread()
+
+    def _reset_thread(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._start_lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._is_stopping = False
+        self._deadline = float("inf")
+        #: The deadline has passed and what is in flight has been counted as lost.
+        self._is_abandoned = False
+
+    @abstractmethod
+    def _export(self) -> None:
+        """Send what there is; called on the thread."""
+
+    @abstractmethod
+    def _abandon(self) -> None:
+        """Count what is left when the deadline has passed."""
+
+    def start(self) -> None:
+        """Start the thread unless it runs or has been stopped."""
+        with self._start_lock:
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name=f"shopscope-{self.signal}", daemon=True)
+                self._thread.start()
+
+    def shutdown(self, deadline: float) -> None:
+        """Send what is left until ``deadline`` (``time.monotonic``); what is not sent then is dropped and counted."""
+        self.request_stop(deadline)
+        if self._thread is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+            self._is_abandoned = self._thread.is_alive()
+        self._abandon()
+
+    def request_stop(self, deadline: float) -> None:
+        """Tell the thread to finish by ``deadline``, without waiting for it."""
+        self._deadline = deadline
+        self._is_stopping = True
+        self._stop.set()
+        self._wake.set()
+
+    def after_fork_in_child(self) -> None:
+        """The thread and the connection belong to the parent; begin anew."""
+        self._transport.forget()
+        self._is_down = False
+        self._reset_thread()
+
+    def _run(self) -> None:
+        # Nobody's instrumentation may trace our own calls: each export would be one more span to export.
+        context_api.attach(context_api.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))  # noqa: FBT003 (what it reads)
+        is_last = False
+        while not is_last:
+            self._wake.wait(self._interval_seconds)
+            self._wake.clear()
+            # Read before the export: what is added while it runs, before the stop, is still to be sent.
+            is_last = self._stop.is_set()
+            try:
+                self._export()
+            except Exception:  # noqa: BLE001 (a fault in one export must not end the thread)
+                internal_error(f"export of {self.signal}")
+        self._transport.close()
+
+    def _deliver(self, body: bytes, count: int, *, keep_trying: bool) -> None:
+        """Post until accepted, refused, or out of time; counts what is lost."""
+        backoff = _FIRST_BACKOFF_SECONDS
+        give_up = time.monotonic() + self._export_seconds
+        while True:
+            SENT_BYTES.labels(self.signal).inc(len(body))
+            started = time.perf_counter()
+            reply = self._transport.post(body)
+            EXPORT_SECONDS.labels(self.signal).observe(time.perf_counter() - started)
+            if reply.outcome is not Outcome.RETRY:
+                self._settle(count, reply.outcome, reply.rejected, reply.reason)
+                return
+            self._note_outage(reply.reason)
+            delay = reply.retry_after_seconds or backoff * random.uniform(0.8, 1.2)  # noqa: S311 (jitter)
+            if time.monotonic() + delay > give_up:
+                dropped(self.signal, "timeout", count, reply.reason)
+                return
+            if not keep_trying or not self._pause(delay):
+                if not self._is_abandoned:
+                    dropped(self.signal, "shutdown" if self._stop.is_set() else "unreachable", count)
+                return
+            backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
+
+    def _pause(self, delay_seconds: float) -> bool:
+        """Wait before the next attempt; false if there is no time for one."""
+        if not self._stop.is_set():
+            self._stop.wait(delay_seconds)
+            return True
+        # While stopping, the endpoint gets a few quick chances: it may be starting or stopping beside us.
+        delay_seconds = min(delay_seconds, 0.25)
+        if time.monotonic() + delay_seconds >= self._deadline:
+            return False
+        time.sleep(delay_seconds)
+        return True
+
+    def _settle(self, count: int, outcome: Outcome, rejected: int, reason: str) -> None:
+        if self._is_down:
+            self._is_down = False
+            logger.info("shopscope sends %s to %s again", self.signal, self._transport.url)
+        if outcome is Outcome.REFUSED:
+            dropped(self.signal, "refused", count, reason)
+            return
+        rejected = min(rejected, count)
+        dropped(self.signal, "rejected", rejected, reason)
+        SENT.labels(self.signal).inc(count - rejected)
+
+    def _note_outage(self, reason: str) -> None:
+        if not self._is_down:
+            self._is_down = True
+            logger.warning(
+                "shopscope cannot send %s to %s: %s; it keeps trying", self.signal, self._transport.url, reason
+            )
+
+
+class RecordQueue(Worker):
+    """Spans or log records, encoded, waiting for their request."""
+
+    def __init__(self, signal: str, transport: Exporter, limits: QueueLimits, frame: Callable[[Batch], bytes]) -> None:
+        super().__init__(signal, transport, limits.interval_seconds)
+        self._limits = limits
+        self._export_seconds = limits.export_seconds or float("inf")
+        self._frame = frame
+        self._reset_queue()
+
+    def _reset_queue(self) -> None:
+        # Two queues of plain bytes: a tuple for each record would be one more object that the garbage collector walks.
+        self._scopes: deque[bytes] = deque()
+        self._bodies: deque[bytes] = deque()
+        self._bytes = 0
+        self._in_flight = 0
+        # Records ever queued, and those of them that have left the queue for good, delivered or lost.
+        self._queued = self._settled = 0
+        self._lock = threading.Lock()
+        self._drained = threading.Condition(self._lock)
+
+    def add(self, record: Record) -> None:
+        """Queue a record; a full queue drops it and counts it."""
+        limits = self._limits
+        scope, body = record
+        with self._lock:
+            pending = len(self._bodies)
+            is_queued = pending < limits.max_records and self._bytes < limits.max_bytes and not self._is_stopping
+            if is_queued:
+                self._scopes.append(scope)
+                self._bodies.append(body)
+                self._bytes += len(body)
+                self._queued += 1
+        if not is_queued:
+            dropped(self.signal, "shutdown" if self._is_stopping else "queue_full")
+        elif pending + 1 == limits.batch_records:
+            self._wake.set()
+        if self._thread is None:
+            self.start()
+
+    def figures(self) -> QueueFigures:
+        """What the self-telemetry shows."""
+        with self._lock:
+            return QueueFigures(len(self._bodies), self._bytes, self._limits.max_records, self._queued)
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until all that is queued now has been sent; false if it took longer."""
+        self._wake.set()
+        with self._drained:
+            goal = self._queued
+            return self._drained.wait_for(lambda: self._settled >= goal, timeout_seconds)
+
+    def after_fork_in_child(self) -> None:
+        """What is queued is the parent's to send."""
+        super().after_fork_in_child()
+        self._reset_queue()
+
+    def _export(self) -> None:
+        is_full = True
+        # What comes in while a batch is on its way waits for the next interval: else busy services send tiny requests.
+        while is_full and (batch := self._take()):
+            count = self._in_flight
+            is_full = count == self._limits.batch_records
+            try:
+                self._deliver(self._frame(batch), count, keep_trying=True)
+            except Exception:
+                dropped(self.signal, "fault", count)
+                raise
+            finally:
+                with self._drained:
+                    self._settled += self._in_flight
+                    self._in_flight = 0
+                    self._drained.notify_all()
+
+    def _take(self) -> Batch:
+        batch: dict[bytes, list[bytes]] = {}
+        with self._lock:
+            self._in_flight = min(len(self._bodies), self._limits.batch_records)
+            for _ in range(self._in_flight):
+                body = self._bodies.popleft()
+                batch.setdefault(self._scopes.popleft(), []).append(body)
+                self._bytes -= len(body)
+        return batch
+
+    def _abandon(self) -> None:
+        with self._lock:
+            lost = len(self._bodies) + self._in_flight
+            self._scopes.clear()
+            self._bodies.clear()
+            self._in_flight = 0
+            self._settled += lost
+            self._drained.notify_all()
+        dropped(self.signal, "shutdown", lost)
+
+
+class MetricReader(Worker):
+    """Collects and pushes metrics at an interval; they are cumulative, so a failed push is made good by the next."""
+
+    def __init__(self, transport: Exporter, interval_seconds: float, collect: Callable[[], tuple[bytes, int]]) -> None:
+        super().__init__("metrics", transport, interval_seconds)
+        self._collect = collect
+
+    def _export(self) -> None:
+        body, points = self._collect()
+        if points:
+            self._deliver(body, points, keep_trying=self._stop.is_set())
+
+    def _abandon(self) -> None:
+        """Nothing is queued: the points of a failed push have been counted there."""

@@ -1,0 +1,1 @@
+"""structlog and the standard library through one chain."""

@@ -1,0 +1,1 @@
+"""What never leaves, and the patterns that find it."""

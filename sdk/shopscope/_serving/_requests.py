@@ -1,0 +1,151 @@
+"""What requests of one kind share, encoded or looked up once, and the little that is left to do for each."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from shopscope._export import _wire as wire
+from shopscope._export._worker import Record
+from shopscope._logging import _logs as logs
+from shopscope._logging._values import json_line, redact
+from shopscope._pipeline import Pipeline
+from shopscope._redaction._privacy import scrub
+from shopscope._serving._routes import FIRST_SERVER_ERROR
+from shopscope._tracing._span import ATTRIBUTE, JOURNEY_KEY
+
+if TYPE_CHECKING:
+    from shopscope._serving._server import Request
+
+_LOGGED = ("http.request.method", "http.route", "http.response.status_code", "error.type", "url.path", JOURNEY_KEY)
+_LAST_PORT = 65535
+#: Of headers that anyone may send.
+MAX_HEADER_BYTES = 256
+# The attribute's key and the tag of its value; the eight bytes of the value follow.
+_DURATION = wire.attributes(logs.ATTRIBUTE, {"duration_ms": 0.0})[:-8]
+_WEBSOCKETS = ("ws", "wss")
+
+
+class RequestKind:
+    """Requests with the same route, status, journey, host, agent and protocol.
+
+    Most of a server span, of an access line and of its OTLP record is the same for all of them.
+    """
+
+    __slots__ = (
+        "_has_constant_path",
+        "_level",
+        "_line",
+        "_log_attributes",
+        "_log_head",
+        "_pipeline",
+        "_span_attributes",
+        "duration",
+        "is_error",
+        "span_attributes",
+        "span_name",
+    )
+
+    def __init__(self, pipeline: Pipeline, request: "Request", route: str) -> None:
+        is_known = request.method in pipeline.settings.http.known_methods
+        method = request.method if is_known else "_OTHER"
+        status, journey = request.status, request.journey_name
+        attributes = _attributes(request, method, route)
+        self._pipeline = pipeline
+        self._has_constant_path = request.path == route
+        if self._has_constant_path:
+            attributes["url.path"] = route
+        self.is_error = status >= FIRST_SERVER_ERROR or not status
+        self._level = "error" if self.is_error else "info"
+        self.span_name = f"{method if is_known else 'HTTP'} {route}".rstrip()
+        self._span_attributes = dict(attributes)
+        self.span_attributes = wire.attributes(ATTRIBUTE, attributes)
+        if journey:
+            attributes[JOURNEY_KEY] = journey
+        logged = {key: attributes[key] for key in _LOGGED if key in attributes}
+        self._log_head = logs.encode_head(self._level, "request")
+        self._log_attributes = wire.attributes(logs.ATTRIBUTE, logged)
+        if journey:
+            logged["journey"] = logged.pop(JOURNEY_KEY)
+        service = pipeline.settings.service
+        line = {"level": self._level, "event": "request", "logger": "shopscope.access", "service": service, **logged}
+        redact(line)
+        self._line = json_line(line)[1:-1].decode()
+        #: None for a websocket, which lasts as long as its client likes: among durations it would only mislead.
+        self.duration = (
+            None
+            if request.protocol[0] in _WEBSOCKETS
+            else pipeline.instruments.request(method, route, str(status) if status else "")
+        )
+
+    def span_attributes_but(self, own: Mapping[str, Any]) -> bytes:
+        """The span's attributes without those that the service has set itself."""
+        if self._span_attributes.keys().isdisjoint(own):
+            return self.span_attributes
+        left = {key: value for key, value in self._span_attributes.items() if key not in own}
+        return wire.attributes(ATTRIBUTE, left)
+
+    def path_attribute(self, path: str) -> dict[str, Any]:
+        """Span attributes that differ between requests of this kind."""
+        return {} if self._has_constant_path else {"url.path": path}
+
+    def log(self, path: str, now_nano: int, milliseconds: float, ids: tuple[int, int]) -> None:
+        """Write the access line and queue its OTLP record."""
+        pipeline = self._pipeline
+        trace_id, span_id = ids
+        path = scrub(path)
+        tail = "" if self._has_constant_path else f',"url.path":{json_line(path).decode()}'
+        line = (
+            f'{{"timestamp":"{pipeline.logs.clock.stamp(now_nano)}",{self._line}{tail},'
+            f'"duration_ms":{milliseconds:.3f},"trace_id":"{trace_id:032x}","span_id":"{span_id:016x}"}}'
+        )
+        if pipeline.logs.is_json:
+            logs.write_line(line.encode())
+        else:
+            logs.write_line(pipeline.logs.render(orjson.loads(line)))
+        own = b"" if self._has_constant_path else wire.attributes(logs.ATTRIBUTE, {"url.path": path})
+        attributes = self._log_attributes + own + _DURATION + wire.pack_double(milliseconds)
+        record = logs.encode_record(self._log_head, now_nano, trace_id.to_bytes(16), span_id.to_bytes(8), attributes)
+        pipeline.log_records.add(Record(logs.SCOPE, record))
+
+
+def _attributes(request: "Request", method: str, route: str) -> dict[str, str | int]:
+    """Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span."""
+    (scheme, version), status = request.protocol, request.status
+    attributes: dict[str, str | int] = {"http.request.method": method, "url.scheme": scheme}
+    if method == "_OTHER":
+        attributes["http.request.method_original"] = request.method
+    if route:
+        attributes["http.route"] = route
+    if status:
+        attributes["http.response.status_code"] = status
+    if status >= FIRST_SERVER_ERROR:
+        attributes["error.type"] = str(status)
+    address, port = _host_and_port(request)
+    attributes["server.address"] = address
+    if port is not None:
+        attributes["server.port"] = port
+    if scheme in _WEBSOCKETS:
+        attributes["network.protocol.name"] = "websocket"
+    attributes["network.protocol.version"] = version
+    if request.agent:
+        attributes["user_agent.original"] = _text_of(request.agent)
+    return attributes
+
+
+def _text_of(header: bytes) -> str:
+    """A header's text; of one that was cut, without the last word: of a secret cut in two the form is not known."""
+    text = header.decode("latin-1")
+    return text.rpartition(" ")[0] if len(header) >= MAX_HEADER_BYTES else text
+
+
+def _host_and_port(request: "Request") -> tuple[str, int | None]:
+    """From the Host header, else from the socket; the address never contains the port."""
+    if not request.host:
+        address, port = request.server or ("", None)
+        return str(address), port
+    header = _text_of(request.host)
+    host, separator, number = header.rpartition(":")
+    if separator and number.isascii() and number.isdigit() and int(number) <= _LAST_PORT:
+        return host.strip("[]"), int(number)
+    return header.strip("[]"), None

@@ -1,0 +1,254 @@
+"""What serving a request means, whatever the protocol of the server: ASGI and WSGI share all of it.
+
+A SERVER span, a histogram observation with exemplar, an SLO event and an access line. What is the same for every
+request of a route is encoded once: that is most of the difference in cost to other agents.
+"""
+
+import time
+from contextvars import Token
+from typing import Any
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.baggage import _BAGGAGE_KEY
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, SpanContext
+
+from shopscope._export import _wire as wire
+from shopscope._pipeline import Pipeline
+from shopscope._serving._requests import RequestKind
+from shopscope._serving._routes import KNOWN_METHODS, JourneyRoutes
+from shopscope._tracing._propagation import baggage_of, parent_of
+from shopscope._tracing._span import ATTRIBUTE, JOURNEY_KEY, Span
+from shopscope._tracing._tracer import SPAN_KEY, new_span_id, new_trace_id
+from shopscope.config import Journey, is_journey_name
+
+_SERVER = trace.SpanKind.SERVER.value
+_MAX_KINDS_OF_REQUEST = 4096
+_MAX_CLIENTS = 1024
+CLIENT_ADDRESS = "client.address"
+# An empty context, not the current one: what the server's own task or thread holds is no part of a request.
+_EMPTY = Context()
+_SERVED_KEY = "shopscope.served"
+
+
+class Request:
+    """One request on its way through the application.
+
+    Attributes:
+        path: as the client wrote it, decoded.
+        protocol: scheme and version, as the ASGI scope has them.
+        server: address and port of the socket, where they are known.
+        end_unix_nano: when the last byte left; 0 until then.
+        status: of the response; 0 until that began.
+        is_left: the client went away before it had the whole answer, which is no failure of the service.
+    """
+
+    __slots__ = (
+        "agent",
+        "end_unix_nano",
+        "host",
+        "is_left",
+        "journey",
+        "journey_name",
+        "method",
+        "path",
+        "protocol",
+        "server",
+        "span",
+        "start_unix_nano",
+        "status",
+        "token",
+    )
+
+    span: trace.Span
+    token: Token[Context]
+
+    def __init__(self, method: str, path: str, protocol: tuple[str, str], server: Any) -> None:
+        self.method = method
+        self.path = path
+        self.protocol = protocol
+        self.server = server
+        self.status = 0
+        self.start_unix_nano = time.time_ns()
+        self.end_unix_nano = 0
+        self.is_left = False
+        self.host = self.agent = b""
+        #: The journey that this service answers for.
+        self.journey: Journey | None = None
+        self.journey_name = ""
+
+    def finish(self) -> None:
+        """The last byte leaves now."""
+        self.end_unix_nano = time.time_ns()
+
+
+class Server:
+    """Observes the requests of one application."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._routes = JourneyRoutes(pipeline.settings.shop.of_service(pipeline.settings.service))
+        self._journeys = pipeline.settings.shop.journeys
+        self._kinds: dict[tuple[Any, ...], RequestKind] = {}
+        self._clients: dict[str, bytes] = {}
+        pipeline.caches.append(self._kinds)
+        # Again, because frameworks make their layers at the first request, when the server has set up its logging.
+        pipeline.logs.adopt_server_loggers()
+
+    def begin(
+        self,
+        request: Request,
+        path_in_app: str | None,
+        traceparent: bytes,
+        tracestate: tuple[bytes, ...],
+        baggage: bytes,
+    ) -> Context:
+        """Start the span and make it current.
+
+        Args:
+            request: what is known so far.
+            path_in_app: the path as the application's routes see it; None for what is no event of a journey.
+            traceparent: the header, or empty.
+            tracestate: the headers.
+            baggage: the header, or empty.
+
+        Returns:
+            The context, which is the current one now; ``request.token`` detaches it.
+        """
+        parent = parent_of(traceparent, tracestate) if traceparent else trace.INVALID_SPAN
+        entries = self._set_journey(request, path_in_app, baggage_of(baggage))
+        tracer = self._pipeline.tracer
+        known = None if tracer.custom is None else _known_at_start(request)
+        request.span = span = tracer.start(request.method, _SERVER, parent, _EMPTY, known)
+        if not isinstance(span, NonRecordingSpan):
+            span.journey = request.journey_name  # type: ignore[attr-defined]
+        context = Context({SPAN_KEY: span, _BAGGAGE_KEY: entries, _SERVED_KEY: span})
+        request.token = context_api.attach(context)
+        self._pipeline.instruments.active += 1
+        return context
+
+    def _set_journey(self, request: Request, path: str | None, entries: dict[str, object]) -> dict[str, object]:
+        """The journey is the first service's whose route matches; later ones find it in baggage and keep it."""
+        journey = None if path is None else self._routes.find(request.method, path)
+        if journey is not None:
+            self._pipeline.instruments.begin_journey(journey)
+        # Counted whatever baggage says: anyone can send some, and a failure must not be hidden by it.
+        request.journey = journey
+        carried = entries.get(JOURNEY_KEY)
+        if isinstance(carried, str) and self._is_known(carried):
+            request.journey_name = carried
+            return entries
+        if journey is None:
+            return entries
+        request.journey_name = journey.name
+        return {**entries, JOURNEY_KEY: journey.name}
+
+    def _is_known(self, journey: str) -> bool:
+        """Baggage may come from anyone: without a file only its form can be checked."""
+        return journey in self._journeys if self._journeys else is_journey_name(journey)
+
+    def end(self, request: Request, route: str, client: str, error: BaseException | None) -> None:
+        """Record a request.
+
+        Args:
+            request: what has become of it.
+            route: full template of the route that the framework matched, or empty.
+            client: the client's address, or empty.
+            error: what the application raised, or what its framework caught and answered with a 500.
+        """
+        self._pipeline.instruments.active -= 1
+        is_answered = bool(request.end_unix_nano)
+        if not is_answered:
+            request.end_unix_nano = time.time_ns()
+        kind = self._kind_of(request, route)
+        span = request.span
+        # Asking our own span for its context would build one; its ids are at hand.
+        identity = span if isinstance(span, Span) else span.get_span_context()
+        ids = identity.trace_id, identity.span_id
+        nanoseconds = request.end_unix_nano - request.start_unix_nano
+        is_error = not request.is_left and (kind.is_error or (error is not None and not is_answered))
+        if kind.duration is not None:
+            # An exemplar that leads to no trace would be worse than none.
+            is_sampled = getattr(span, "is_sampled", False)
+            exemplar = ids if is_sampled else None
+            seconds = nanoseconds / 1e9
+            kind.duration.observe(seconds, exemplar)
+            # Whom we lost before any answer has seen nothing good; slow it was if it was slow.
+            is_event = request.status or not request.is_left
+            if (journey := request.journey) is not None and (is_event or seconds > journey.latency_seconds):
+                self._pipeline.instruments.count_journey(journey, seconds, exemplar, is_error=is_error)
+        if isinstance(span, Span):
+            self._end_span(request, span, kind, client, error, is_error=is_error)
+        kind.log(request.path, request.end_unix_nano, nanoseconds / 1e6, ids)
+
+    def _end_span(
+        self,
+        request: Request,
+        span: Span,
+        kind: RequestKind,
+        client: str,
+        error: BaseException | None,
+        *,
+        is_error: bool,
+    ) -> None:
+        span.start_unix_nano = request.start_unix_nano
+        if span.name is request.method:  # not renamed by the service
+            span.name = kind.span_name
+        if error is not None and is_error:
+            span.fail(error)
+            span.attributes.setdefault("error.type", type(error).__qualname__)
+        elif error is not None:
+            # A background task's: the customer has the answer, or does not wait for it any more.
+            span.record_exception(error)
+        elif is_error:
+            span.set_status(trace.StatusCode.ERROR)
+        own, path = span.attributes, kind.path_attribute(request.path)
+        # What the service has set itself comes before what we know; a key must not be there twice.
+        span.constant_attributes = kind.span_attributes_but(own) if own else kind.span_attributes
+        if client and CLIENT_ADDRESS not in own:
+            span.constant_attributes += self._client_attribute(client)
+        span.attributes = {**path, **own} if own else path
+        span.end(request.end_unix_nano)
+
+    def _client_attribute(self, address: str) -> bytes:
+        encoded = self._clients.get(address)
+        if encoded is None:
+            encoded = wire.attributes(ATTRIBUTE, {CLIENT_ADDRESS: address})
+            if len(self._clients) < _MAX_CLIENTS:
+                self._clients[address] = encoded
+        return encoded
+
+    def _kind_of(self, request: Request, route: str) -> RequestKind:
+        key = (
+            *(request.method, route, request.status, request.journey_name, request.host, request.agent),
+            *(request.protocol, request.path == route),
+        )
+        kind = self._kinds.get(key)
+        if kind is None:
+            # Here, because it is seldom: most requests are of a kind that is known.
+            self._pipeline.metering.serving()
+            kind = RequestKind(self._pipeline, request, route)
+            # Host and agent are the client's to choose: they must not fill our memory.
+            if len(self._kinds) >= _MAX_KINDS_OF_REQUEST:
+                self._kinds.clear()
+            self._kinds[key] = kind
+        return kind
+
+
+def _known_at_start(request: Request) -> dict[str, Any]:
+    """What samplers are to decide by. Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/."""
+    known = {"url.path": request.path, "url.scheme": request.protocol[0]}
+    return {"http.request.method": request.method, **known} if request.method in KNOWN_METHODS else known
+
+
+def attach_untraced() -> Token[Context]:
+    """Make a span current that is not sampled, so that the statements of a health check are no traces either."""
+    span = NonRecordingSpan(SpanContext(new_trace_id(), new_span_id(), is_remote=False))
+    return context_api.attach(Context({SPAN_KEY: span, _SERVED_KEY: span}))
+
+
+def served_span() -> trace.Span | None:
+    """The SERVER span of the request that the caller runs in, if one is observed."""
+    span = context_api.get_current().get(_SERVED_KEY)
+    return span if isinstance(span, trace.Span) else None

@@ -1,0 +1,158 @@
+"""What ``start_as_current_span`` returns: for ``with``, and a decorator of functions, coroutines and generators."""
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Callable, Generator
+from types import TracebackType
+from typing import Any, Literal
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.trace.propagation import _SPAN_KEY
+
+from shopscope._export import _wire as wire
+
+SPAN_KEY = _SPAN_KEY
+
+
+class CurrentSpan:
+    """Starts a span, makes it current, and ends it."""
+
+    __slots__ = ("_end_on_exit", "_record_exception", "_set_status", "_span", "_start", "_token")
+
+    def __init__(
+        self,
+        start: Callable[[], trace.Span],
+        record_exception: bool,  # noqa: FBT001 (mirrors the API)
+        set_status: bool,  # noqa: FBT001 (same)
+        end_on_exit: bool,  # noqa: FBT001 (same)
+    ) -> None:
+        self._start = start
+        self._record_exception = record_exception
+        self._set_status = set_status
+        self._end_on_exit = end_on_exit
+
+    def __enter__(self) -> trace.Span:
+        self._span = self._start()
+        self._token = context_api.attach(context_api.set_value(SPAN_KEY, self._span))
+        return self._span
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, where: TracebackType | None
+    ) -> Literal[False]:
+        context_api.detach(self._token)
+        if exception is None and self._end_on_exit:
+            self._span.end()
+        else:
+            self._finish(self._span, exception)
+        return False
+
+    def _finish(self, span: trace.Span, exception: BaseException | None) -> None:
+        if isinstance(exception, Exception) and span.is_recording():
+            if self._record_exception:
+                span.record_exception(exception)
+            if self._set_status:
+                span.set_status(trace.StatusCode.ERROR, f"{type(exception).__name__}: {wire.safe_str(exception)}")
+        if self._end_on_exit:
+            span.end()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(function):
+            return self._around_generator(function)
+        if inspect.isasyncgenfunction(function):
+            return self._around_async_generator(function)
+
+        def again() -> CurrentSpan:
+            return CurrentSpan(self._start, self._record_exception, self._set_status, self._end_on_exit)
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                with again():
+                    return await function(*args, **kwargs)
+
+            return awaited
+
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            with again():
+                return function(*args, **kwargs)
+
+        return called
+
+    # A generator's span lasts until the generator ends, but is current only while the generator's own code runs: its
+    # consumer, which may be another task each time, must not find it.
+
+    def _around_generator(self, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            span = self._start()
+            error: BaseException | None = None
+            generator = function(*args, **kwargs)
+            step: Callable[[], Any] = functools.partial(next, generator)
+            try:
+                while True:
+                    with _Attached(span):
+                        item = step()
+                    try:
+                        step = functools.partial(generator.send, (yield item))
+                    except GeneratorExit:
+                        with _Attached(span):
+                            generator.close()
+                        raise
+                    except BaseException as thrown:  # noqa: BLE001 (whatever the consumer throws is the body's)
+                        step = functools.partial(generator.throw, thrown)
+            except StopIteration as stop:
+                return stop.value
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                self._finish(span, error)
+
+        return generated
+
+    def _around_async_generator(self, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        async def generated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            span = self._start()
+            error: BaseException | None = None
+            generator = function(*args, **kwargs)
+            step: Callable[[], Any] = functools.partial(anext, generator)
+            try:
+                while True:
+                    with _Attached(span):
+                        item = await step()
+                    try:
+                        step = functools.partial(generator.asend, (yield item))
+                    except GeneratorExit:
+                        with _Attached(span):
+                            await generator.aclose()
+                        raise
+                    except BaseException as thrown:  # noqa: BLE001 (whatever the consumer throws is the body's)
+                        step = functools.partial(generator.athrow, thrown)
+            except StopAsyncIteration:
+                return
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                self._finish(span, error)
+
+        return generated
+
+
+class _Attached:
+    """Makes a span current, and nothing else."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+
+    def __enter__(self) -> None:
+        self._token = context_api.attach(context_api.set_value(SPAN_KEY, self._span))
+
+    def __exit__(self, *_: object) -> None:
+        context_api.detach(self._token)

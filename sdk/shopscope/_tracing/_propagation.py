@@ -1,0 +1,124 @@
+"""W3C trace context and baggage, with a short way for what our own services send.
+
+Source: https://www.w3.org/TR/trace-context/ and https://www.w3.org/TR/baggage/
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from opentelemetry import trace
+from opentelemetry.baggage import get_all, remove_baggage
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from shopscope._extras import KNOWN_FLAGS
+from shopscope._redaction._privacy import KNOWN_CLEAN, hides, scrub
+from shopscope._tracing._propagators import Headers
+from shopscope._tracing._span import JOURNEY_KEY, Span
+
+_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+# Dictionaries, because the API takes nothing else for baggage; nobody changes them: the API copies before it does.
+_NO_BAGGAGE: dict[str, object] = {}
+_NO_SPAN = trace.INVALID_SPAN
+_MAX_CACHED_BAGGAGE = 1024
+_MAX_CACHED_LENGTH = 256
+
+#: What ``OTEL_PROPAGATORS`` puts in the place of the W3C's two; chosen by ``init``.
+foreign: TextMapPropagator | None = None
+_parsed_baggage: dict[bytes, dict[str, object]] = {}
+_W3C_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
+_LISTS = frozenset({"tracestate", "baggage"})
+_getter = Headers()
+_trace_context = TraceContextTextMapPropagator()
+_w3c_baggage = W3CBaggagePropagator()
+
+
+def as_w3c(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Headers as if the caller spoke W3C trace context and baggage, whatever ``foreign`` reads in them."""
+    carrier: dict[str, list[str]] = {}
+    for raw_name, value in headers:
+        carrier.setdefault(raw_name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    # Of these alone, several headers are one list.
+    for name in _LISTS & carrier.keys():
+        carrier[name] = [",".join(carrier[name])]
+    context = Context() if foreign is None else foreign.extract(carrier, Context(), _getter)
+    said: dict[str, str] = {}
+    _trace_context.inject(said, context)
+    _w3c_baggage.inject(said, context)
+    kept = [header for header in headers if header[0].lower() not in _W3C_HEADERS]
+    return kept + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in said.items()]
+
+
+def parent_of(traceparent: bytes, tracestate: Iterable[bytes]) -> trace.Span:
+    """The remote parent that the headers name, or the invalid span."""
+    match = _TRACEPARENT.fullmatch(traceparent)
+    if match is None or tracestate:
+        # A future version, a tracestate, or rubbish: the API's propagator knows what to do.
+        carrier = {"traceparent": traceparent.decode("latin-1"), "tracestate": b",".join(tracestate).decode("latin-1")}
+        context = _trace_context.extract({key: value for key, value in carrier.items() if value}, Context())
+        return trace.get_current_span(context)
+    trace_id, span_id = int(match[1], 16), int(match[2], 16)
+    if not trace_id or not span_id:
+        return _NO_SPAN
+    flags = TraceFlags(int(match[3], 16))
+    return NonRecordingSpan(SpanContext(trace_id, span_id, True, flags))  # noqa: FBT003 (is_remote)
+
+
+def baggage_of(header: bytes) -> dict[str, object]:
+    """Entries of a ``baggage`` header; short headers are parsed once."""
+    if not header:
+        return _NO_BAGGAGE
+    entries = _parsed_baggage.get(header)
+    if entries is None:
+        context = _w3c_baggage.extract({"baggage": header.decode("latin-1")}, Context())
+        entries = dict(get_all(context))
+        if len(header) <= _MAX_CACHED_LENGTH and len(_parsed_baggage) < _MAX_CACHED_BAGGAGE:
+            _parsed_baggage[header] = entries
+    return entries
+
+
+def outgoing_headers(span: trace.Span, context: Context | None = None) -> dict[str, str]:
+    """Headers that carry ``span`` and the baggage of ``context`` (the current one) to the next service."""
+    if foreign is not None:
+        carrier: dict[str, str] = {}
+        foreign.inject(carrier, trace.set_span_in_context(span, _without_secrets(context)))
+        return carrier
+    state: TraceState | None
+    if isinstance(span, Span):
+        headers = {"traceparent": f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.flags:02x}"}
+        state = span.trace_state
+    else:
+        identity = span.get_span_context()
+        if not identity.is_valid:
+            return _baggage_header(context)
+        flags = identity.trace_flags & KNOWN_FLAGS
+        headers = {"traceparent": f"00-{identity.trace_id:032x}-{identity.span_id:016x}-{flags:02x}"}
+        state = identity.trace_state
+    if state:
+        headers["tracestate"] = state.to_header()
+    return headers | _baggage_header(context)
+
+
+def _baggage_header(context: Context | None) -> dict[str, str]:
+    entries = get_all(context)
+    if not entries:
+        return {}
+    if len(entries) == 1 and isinstance(journey := entries.get(JOURNEY_KEY), str) and journey in KNOWN_CLEAN:
+        return {"baggage": f"{JOURNEY_KEY}={quote(journey)}"}
+    carrier: dict[str, Any] = {}
+    _w3c_baggage.inject(carrier, _without_secrets(context))
+    return carrier
+
+
+def _without_secrets(context: Context | None) -> Context | None:
+    """The context without entries of baggage that hold a secret: they are not passed on to other services."""
+    for key, value in get_all(context).items():
+        text = str(value)
+        if hides(key, text) or scrub(key) != key or scrub(text) != text:
+            context = remove_baggage(key, context)
+    return context
