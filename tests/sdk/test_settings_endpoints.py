@@ -4,36 +4,13 @@ import sys
 
 import pytest
 import trustme
+from settings_reading import problem_of, read
 
 from shopscope import ConfigError
 from shopscope._configuration._environment import FOREVER_SECONDS
-from shopscope._configuration._settings import read_settings
 from shopscope._export._endpoints import DEFAULT_GRPC_ENDPOINT, Tls
 
 OTLP = "OTEL_EXPORTER_OTLP"
-
-
-@pytest.fixture
-def read(tmp_path):
-    file = tmp_path / "shopscope.toml"
-    file.write_text("", encoding="utf-8")
-
-    def read_with(**settings):
-        arguments = {key: value for key, value in settings.items() if key.islower()}
-        return read_settings("checkout", {"SHOPSCOPE_CONFIG": str(file), **variables(settings)}, **arguments)
-
-    return read_with
-
-
-def variables(settings):
-    return {key: value for key, value in settings.items() if not key.islower()}
-
-
-def problem_of(read, **settings):
-    with pytest.raises(ConfigError) as caught:
-        read(**settings)
-    (problem,) = caught.value.problems
-    return problem
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +37,12 @@ def pem(authority, tmp_path):
     return write
 
 
-def test_exporters_by_default(read):
+def test_exporters_by_default():
     """OTLP for each signal, as the specification says."""
     assert [("otlp",)] * 3 == [endpoint.exporters for endpoint in read().endpoints.values()]
 
 
-def test_exporters_of_each_signal(read):
+def test_exporters_of_each_signal():
     """One, several, none; `otlp/stdout` is the specification's other name of our console."""
     endpoints = read(
         OTEL_TRACES_EXPORTER="Console, otlp", OTEL_METRICS_EXPORTER="prometheus", OTEL_LOGS_EXPORTER="none"
@@ -77,17 +54,17 @@ def test_exporters_of_each_signal(read):
 
 
 @pytest.mark.parametrize("value", ["zipkin", "otlp,zipkin", "prometheus", "logging"])
-def test_exporters_that_there_are_not(read, value):
+def test_exporters_that_there_are_not(value):
     """The fault lists what there is."""
-    assert "a list of otlp, console, otlp/stdout, none" in problem_of(read, OTEL_TRACES_EXPORTER=value)
+    assert "a list of otlp, console, otlp/stdout, none" in problem_of(OTEL_TRACES_EXPORTER=value)
 
 
-def test_none_stands_alone(read):
+def test_none_stands_alone():
     """None and something is a contradiction."""
-    assert "none alone" in problem_of(read, OTEL_TRACES_EXPORTER="none,otlp")
+    assert "none alone" in problem_of(OTEL_TRACES_EXPORTER="none,otlp")
 
 
-def test_protocol(read):
+def test_protocol():
     """http/protobuf by default; all signals or one can have another."""
     assert {"http/protobuf"} == {endpoint.protocol for endpoint in read().endpoints.values()}
     settings = read(OTEL_EXPORTER_OTLP_PROTOCOL="http/json", OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="GRPC")
@@ -95,15 +72,15 @@ def test_protocol(read):
     assert {"traces": "http/json", "metrics": "http/json", "logs": "grpc"} == protocols
 
 
-def test_grpc_that_is_not_installed(read, monkeypatch):
+def test_grpc_that_is_not_installed(monkeypatch):
     """One clear error, with what to install."""
     monkeypatch.setitem(sys.modules, "grpc", None)
-    problem = problem_of(read, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    problem = problem_of(OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
     assert "OTEL_EXPORTER_OTLP_PROTOCOL must be a protocol that is installed: 'grpc'" in problem
     assert "pip install 'shopscope[grpc]'" in problem
 
 
-def test_grpc_that_is_not_needed(read, monkeypatch):
+def test_grpc_that_is_not_needed(monkeypatch):
     """Who exports nothing by OTLP needs no library for it."""
     monkeypatch.setitem(sys.modules, "grpc", None)
     names = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
@@ -123,7 +100,7 @@ def test_grpc_that_is_not_needed(read, monkeypatch):
         ("unix:/run/otlp", "true", "unix:/run/otlp", False),
     ],
 )
-def test_grpc_targets(read, target, insecure, url, is_secure):
+def test_grpc_targets(target, insecure, url, is_secure):
     """The scheme decides, `insecure` where there is none; no /v1/traces is added."""
     endpoint = read(
         OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_ENDPOINT=target, OTEL_EXPORTER_OTLP_INSECURE=insecure
@@ -131,7 +108,7 @@ def test_grpc_targets(read, target, insecure, url, is_secure):
     assert (url, is_secure) == (endpoint.url, endpoint.is_secure)
 
 
-def test_grpc_target_of_a_signal_and_by_argument(read):
+def test_grpc_target_of_a_signal_and_by_argument():
     """An argument beats the signal's own variable, that beats the common one."""
     settings = {
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
@@ -143,7 +120,7 @@ def test_grpc_target_of_a_signal_and_by_argument(read):
     assert "argument:3" == read(endpoint="argument:3", **settings).endpoints["logs"].url
 
 
-def test_files_of_a_secure_connection(read, pem):
+def test_files_of_a_secure_connection(pem):
     """Common files, and a signal's own."""
     settings = read(
         OTEL_EXPORTER_OTLP_CERTIFICATE=pem("ca"),
@@ -155,46 +132,46 @@ def test_files_of_a_secure_connection(read, pem):
     assert pem("certificate") == settings.endpoints["logs"].tls.certificate
 
 
-def test_credentials_are_not_shown(read):
+def test_credentials_are_not_shown():
     """An address that is wrong is shown without its password."""
-    assert "s3cret" not in problem_of(read, OTEL_EXPORTER_OTLP_ENDPOINT="ftp://shop:s3cret@host")
+    assert "s3cret" not in problem_of(OTEL_EXPORTER_OTLP_ENDPOINT="ftp://shop:s3cret@host")
 
 
 @pytest.mark.parametrize("name", ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "TRACES_CERTIFICATE"])
-def test_file_that_is_not_there(read, tmp_path, name):
+def test_file_that_is_not_there(tmp_path, name):
     """A file that is named has to be there."""
     with pytest.raises(ConfigError) as caught:
         read(**{f"{OTLP}_{name}": str(tmp_path / "none.pem")})
     assert f"{OTLP}_{name} must be a file that can be read" in caught.value.problems[0]
 
 
-def test_file_that_is_no_certificate(read, tmp_path):
+def test_file_that_is_no_certificate(tmp_path):
     """A file that is not what it should be is a fault at start, not an outage later."""
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("rubbish", encoding="utf-8")
-    problem = problem_of(read, OTEL_EXPORTER_OTLP_CERTIFICATE=str(rubbish))
+    problem = problem_of(OTEL_EXPORTER_OTLP_CERTIFICATE=str(rubbish))
     assert "OTEL_EXPORTER_OTLP_CERTIFICATE must be PEM files that belong together" in problem
 
 
-def test_key_of_another_certificate(read, pem):
+def test_key_of_another_certificate(pem):
     """A client's certificate and key have to fit."""
     settings = {
         "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": pem("certificate"),
         "OTEL_EXPORTER_OTLP_CLIENT_KEY": pem("other key"),
     }
-    assert "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE must be PEM files" in problem_of(read, **settings)
+    assert "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE must be PEM files" in problem_of(**settings)
 
 
 @pytest.mark.parametrize(
     ("given", "lacking"), [("CLIENT_CERTIFICATE", "CLIENT_KEY"), ("CLIENT_KEY", "CLIENT_CERTIFICATE")]
 )
-def test_half_of_a_pair(read, pem, given, lacking):
+def test_half_of_a_pair(pem, given, lacking):
     """A client's certificate needs its key, and the other way round."""
-    problem = problem_of(read, **{f"{OTLP}_{given}": pem("certificate" if given == "CLIENT_CERTIFICATE" else "key")})
+    problem = problem_of(**{f"{OTLP}_{given}": pem("certificate" if given == "CLIENT_CERTIFICATE" else "key")})
     assert problem.startswith(f"{OTLP}_{lacking} must be set when {OTLP}_{given} is")
 
 
-def test_timeouts(read):
+def test_timeouts():
     """Zero is no limit, as the specification says; a push of metrics is one attempt, so the shorter timeout counts."""
     assert FOREVER_SECONDS == read(OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="0").endpoints["traces"].timeout_seconds
     settings = read(OTEL_METRIC_EXPORT_TIMEOUT="2000", OTEL_EXPORTER_OTLP_TIMEOUT="3000")
