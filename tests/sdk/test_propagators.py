@@ -231,17 +231,35 @@ def test_celery_task(observe, name):
     assert (TRACE, SPAN) == (f"{identity.trace_id:032x}", f"{identity.span_id:016x}")
 
 
-def test_global_propagator_of_the_api(observe):
-    """Contrib instrumentations ask the API, and get the same propagators; a later default puts the API's own back."""
-    before = propagate.get_global_textmap()
-    scope = observe(OTEL_PROPAGATORS="b3,jaeger")
+def headers_of_the_api():
     with trace.get_tracer("t").start_as_current_span("work"):
         carrier = {}
         propagate.inject(carrier)
-    assert {"b3", "uber-trace-id"} == set(carrier)
+    return set(carrier)
+
+
+def test_global_propagator_of_the_api(observe):
+    """Contrib instrumentations ask the API, and get the same propagators; a later default puts the API's own back."""
+    scope = observe(OTEL_PROPAGATORS="b3,jaeger")
+    assert {"b3", "uber-trace-id"} == headers_of_the_api()
     scope.shutdown()
-    observe(OTEL_PROPAGATORS="baggage,tracecontext")
+    scope = observe(OTEL_PROPAGATORS="baggage,tracecontext")
+    assert {"traceparent"} == headers_of_the_api()
+    before = propagate.get_global_textmap()
+    scope.shutdown()
+    observe()
     assert before is propagate.get_global_textmap()
+
+
+def test_propagator_of_the_service(observe):
+    """One that the service has set itself stays the API's, where no variable asks for others."""
+    before = propagate.get_global_textmap()
+    try:
+        propagate.set_global_textmap(B3Single())
+        observe()
+        assert {"b3"} == headers_of_the_api()
+    finally:
+        propagate.set_global_textmap(before)
 
 
 def test_disabled_sdk_keeps_propagators(observe):

@@ -111,7 +111,7 @@ def any_value(value: Any, depth: int = 0) -> bytes:  # noqa: PLR0911 (one return
             return message(_STRING, utf8(value))
         case bool():
             return _TRUE if value else _FALSE
-        case int() if is_card_number(value):
+        case int() | float() if is_card_number(value):
             return message(_STRING, utf8(CARD))
         case int() if -_SIGNED_64_LIMIT <= value < _SIGNED_64_LIMIT:
             return _INT + varint(value)

@@ -12,7 +12,15 @@ import orjson
 
 from shopscope._export._wire import safe_str, utf8
 from shopscope._redaction._patterns import CARD, REDACTED
-from shopscope._redaction._privacy import KNOWN_CLEAN, PLAIN_KEYS, hides, is_card_number, is_secret, scrub
+from shopscope._redaction._privacy import (
+    FIRST_CARD_NUMBER,
+    KNOWN_CLEAN,
+    PLAIN_KEYS,
+    hides,
+    is_card_number,
+    is_secret,
+    scrub,
+)
 
 _MAX_NESTING = 16
 # What JSON libraries read as an integer.
@@ -21,8 +29,7 @@ _MAX_PLAIN_KEYS, _LONGEST_KEY = 2048, 128
 _MAX_ITEMS = 1000
 _MAX_CHARACTERS = 262_144
 _CUT = "[cut]"
-_AS_THEY_ARE = frozenset({type(None), bool, float, datetime, date, time, UUID})
-_JSON_KEYS = (type(None), bool, int, float)
+_AS_THEY_ARE = frozenset({type(None), bool, datetime, date, time, UUID})
 # What orjson leaves as it is and a terminal or a log viewer obeys: C1 controls, line separators, changes of direction.
 _OBEYED = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -63,7 +70,7 @@ def redact(event: MutableMapping[str, Any]) -> None:
         elif type(value) is str:
             if value not in KNOWN_CLEAN:
                 event[key] = budget.text(value)
-        elif type(value) not in _AS_THEY_ARE:
+        elif type(value) not in _AS_THEY_ARE and (type(value) is not float or value >= FIRST_CARD_NUMBER):
             event[key] = _plain_value(value, (), budget)
     for key, name in renamed.items():
         event[name] = event.pop(key)
@@ -76,14 +83,18 @@ def _is_plain(key: Any) -> bool:
 
 def _key(key: Any) -> Any:
     """A key without secrets; numbers and None are keys that JSON can have."""
-    if isinstance(key, _JSON_KEYS):
-        return CARD if type(key) is int and is_card_number(key) else key
+    if isinstance(key, int | float):
+        return CARD if is_card_number(key) else key
+    if key is None:
+        return key
     return scrub(safe_str(key))
 
 
 def _plain_value(value: Any, above: tuple[int, ...], budget: _Budget) -> Any:
     if type(value) in _AS_THEY_ARE:
         return value
+    if type(value) is float:
+        return CARD if is_card_number(value) else value
     if type(value) is int:
         return CARD if is_card_number(value) else value if _LEAST <= value <= _MOST else safe_str(value)
     if type(value) is str:

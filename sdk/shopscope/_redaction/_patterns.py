@@ -65,6 +65,8 @@ _PLAIN_PATH = re.compile(
 _SUSPECT_DIGITS = re.compile(r"[0-9][0-9 ._+%-]{9}")
 
 _SEPARATOR = r"(?:[ ._+\u00a0-]|%20|%2D)?"
+# Decimals without their last zeros, and floats that were formatted, are texts like this.
+_EXPONENT = _Later(r"(?<![\d.])(\d)\.(\d{1,18})e\+(1[2-8])(?!\d)", re.IGNORECASE)
 _DIGITS = _Later(rf"(?<!\d)\d(?:{_SEPARATOR}\d){{12,}}(?!\d)")
 _GROUP = _Later(r"(?:%20|%2D)?(\d+)")
 _ISSUER = re.compile(r"3[0-9]|[456]|2(?:20[0-5]|22[1-9]|2[3-9]|[3-6]|7[01]|720)|8[12]|9792")
@@ -166,6 +168,7 @@ def redact_text(text: str) -> str:
     if "@" in text or "%40" in text:
         text = _EMAIL.now.sub(EMAIL, _USER_INFO.now.sub(rf"\1{REDACTED}@", text))
     if not is_ascii or _SUSPECT_DIGITS.search(text):
+        text = _EXPONENT.now.sub(_hide_exponents, text)
         text = _DIGITS.now.sub(_hide_cards, _hide_ibans(text))
     return text
 
@@ -204,6 +207,12 @@ def _hide_cards(match: re.Match[str]) -> str:
             kept_from = groups[index + count - 1][1]
         index += count or 1
     return "".join((*out, text[kept_from:]))
+
+
+def _hide_exponents(match: re.Match[str]) -> str:
+    first, rest, exponent = match.groups()
+    digits = f"{first}{rest.rstrip('0').ljust(int(exponent), '0')}"
+    return CARD if len(digits) == int(exponent) + 1 and is_card(digits) else match[0]
 
 
 def _ascii_digits(digits: str) -> str:

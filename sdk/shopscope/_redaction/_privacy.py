@@ -117,9 +117,12 @@ def scrub_bytes(value: bytes) -> bytes:
     return value if found == text and len(value) <= MAX_CHARACTERS else found.encode("utf-8", "replace")
 
 
-def is_card_number(value: int) -> bool:
-    """Whether a number is that of a payment card."""
-    return FIRST_CARD_NUMBER <= value < _END_OF_CARD_NUMBERS and is_card(str(value))
+def is_card_number(value: float) -> bool:
+    """Whether a number, which may be a whole one with a point, is that of a payment card."""
+    if not FIRST_CARD_NUMBER <= value < _END_OF_CARD_NUMBERS:
+        return False
+    whole = int(value)
+    return whole == value and is_card(str(whole))
 
 
 def _redact(text: str) -> str:

@@ -86,6 +86,8 @@ def start_custom(tracer: "Tracer", custom: Custom, request: Request) -> trace.Sp
     )
     span.extra().parent = above
     describe(span, _united(request.attributes, result.attributes), request.links, request.start_time)
+    if custom.processors:
+        span.hide_secrets()
     for processor in custom.processors:
         try:
             processor.on_start(span, parent_context=context)

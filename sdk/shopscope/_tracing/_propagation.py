@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from opentelemetry import trace
-from opentelemetry.baggage import get_all, remove_baggage
+from opentelemetry.baggage import get_all
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -17,7 +17,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shopscope._extras import KNOWN_FLAGS
-from shopscope._redaction._privacy import KNOWN_CLEAN, hides, scrub
+from shopscope._redaction._baggage import without_secrets
+from shopscope._redaction._privacy import KNOWN_CLEAN
 from shopscope._tracing._propagators import Headers
 from shopscope._tracing._span import JOURNEY_KEY, Span
 
@@ -86,7 +87,7 @@ def outgoing_headers(span: trace.Span, context: Context | None = None) -> dict[s
     """Headers that carry ``span`` and the baggage of ``context`` (the current one) to the next service."""
     if foreign is not None:
         carrier: dict[str, str] = {}
-        foreign.inject(carrier, trace.set_span_in_context(span, _without_secrets(context)))
+        foreign.inject(carrier, trace.set_span_in_context(span, context))
         return carrier
     state: TraceState | None
     if isinstance(span, Span):
@@ -111,14 +112,5 @@ def _baggage_header(context: Context | None) -> dict[str, str]:
     if len(entries) == 1 and isinstance(journey := entries.get(JOURNEY_KEY), str) and journey in KNOWN_CLEAN:
         return {"baggage": f"{JOURNEY_KEY}={quote(journey)}"}
     carrier: dict[str, Any] = {}
-    _w3c_baggage.inject(carrier, _without_secrets(context))
+    _w3c_baggage.inject(carrier, without_secrets(context))
     return carrier
-
-
-def _without_secrets(context: Context | None) -> Context | None:
-    """The context without entries of baggage that hold a secret: they are not passed on to other services."""
-    for key, value in get_all(context).items():
-        text = str(value)
-        if hides(key, text) or scrub(key) != key or scrub(text) != text:
-            context = remove_baggage(key, context)
-    return context

@@ -14,7 +14,6 @@ from urllib.parse import quote, unquote
 from opentelemetry import baggage, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
-from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import (
     Getter,
     Setter,
@@ -238,15 +237,15 @@ def install(names: Sequence[str]) -> None:
     global _replaced  # noqa: PLW0603 (the API's own state, put back when the next `init` wants the default)
     from opentelemetry import propagate  # noqa: PLC0415 (see the module's docstring)
 
+    from shopscope._redaction._baggage import SecretsStay, guarded  # noqa: PLC0415 (same)
     from shopscope._tracing import _propagation  # noqa: PLC0415 (same)
 
+    found = propagate.get_global_textmap() if _replaced is None else _replaced
     if set(names) == set(W3C):
-        _propagation.foreign = None
-        if _replaced is not None:
-            propagate.set_global_textmap(_replaced)
-            _replaced = None
+        # What was there stays, be it the service's own; others inject through it, and their secrets are ours to keep.
+        _propagation.foreign = _replaced = None
+        propagate.set_global_textmap(guarded(found))
         return
-    if _replaced is None:
-        _replaced = propagate.get_global_textmap()
-    _propagation.foreign = CompositePropagator([PROPAGATORS[name]() for name in names])
+    _replaced = found
+    _propagation.foreign = SecretsStay([PROPAGATORS[name]() for name in names])
     propagate.set_global_textmap(_propagation.foreign)

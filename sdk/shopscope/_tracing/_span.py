@@ -263,12 +263,18 @@ class Span(Readable):
 
     def settle(self, limits: SpanLimits) -> None:
         """Make all of the span readable: attributes together and within the limits, secrets hidden as on the wire."""
-        kept, dropped = clean_all(self.all_attributes(), limits.attributes, limits.value_length)
-        self.attributes = _hidden(kept)
+        self.attributes, dropped = clean_all(self.all_attributes(), limits.attributes, limits.value_length)
         self.constant_attributes = b""
-        self.name = wire.utf8(self.name).decode()
         if dropped:
             self.extra().dropped_attributes += dropped
+        self.hide_secrets()
+
+    def hide_secrets(self) -> None:
+        """Let whoever reads the span see what a backend would."""
+        self.attributes = _hidden(self.attributes)
+        # The same object where nothing is hidden: by it we know whether the service has renamed the span.
+        if (name := wire.utf8(self.name).decode()) != self.name:
+            self.name = name
         extras = self._extras
         if extras is not None:
             extras.status_message = wire.utf8(extras.status_message).decode()
