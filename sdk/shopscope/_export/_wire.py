@@ -11,6 +11,7 @@ from typing import Any
 
 from shopscope._redaction._patterns import CARD, REDACTED
 from shopscope._redaction._privacy import (
+    FIRST_CARD_FLOAT,
     FIRST_CARD_NUMBER,
     KNOWN_CLEAN,
     forget_with,
@@ -111,7 +112,7 @@ def any_value(value: Any, depth: int = 0) -> bytes:  # noqa: PLR0911 (one return
             return message(_STRING, utf8(value))
         case bool():
             return _TRUE if value else _FALSE
-        case int() | float() if is_card_number(value):
+        case int() | float() if value >= FIRST_CARD_NUMBER and is_card_number(value):
             return message(_STRING, utf8(CARD))
         case int() if -_SIGNED_64_LIMIT <= value < _SIGNED_64_LIMIT:
             return _INT + varint(value)
@@ -146,13 +147,15 @@ def attributes(field_tag: bytes, items: Mapping[str, Any]) -> bytes:
         start = _encoded_keys.get(key)
         if start is None:
             start, value = _check_key(key, value)  # noqa: PLW2901 (a secret's is replaced)
-        # The two kinds that almost every attribute has, inline: this is the hottest loop of the SDK.
+        # The kinds that almost every attribute has, inline: this is the hottest loop of the SDK.
         if type(value) is str:
             text = utf8(value)
             size = len(text)
             body = _STRING + _SMALL[size] + text if size < 128 else message(_STRING, text)  # noqa: PLR2004 (one group)
         elif type(value) is int and 0 <= value < FIRST_CARD_NUMBER:
             body = _INT + varint(value)
+        elif type(value) is float and value < FIRST_CARD_FLOAT:
+            body = _DOUBLE + pack_double(value)
         else:
             body = any_value(value)
         pair = start + varint(len(body)) + body

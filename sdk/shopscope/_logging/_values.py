@@ -13,7 +13,7 @@ import orjson
 from shopscope._export._wire import safe_str, utf8
 from shopscope._redaction._patterns import CARD, REDACTED
 from shopscope._redaction._privacy import (
-    FIRST_CARD_NUMBER,
+    FIRST_CARD_FLOAT,
     KNOWN_CLEAN,
     PLAIN_KEYS,
     hides,
@@ -70,7 +70,7 @@ def redact(event: MutableMapping[str, Any]) -> None:
         elif type(value) is str:
             if value not in KNOWN_CLEAN:
                 event[key] = budget.text(value)
-        elif type(value) not in _AS_THEY_ARE and (type(value) is not float or value >= FIRST_CARD_NUMBER):
+        elif type(value) not in _AS_THEY_ARE and (type(value) is not float or value >= FIRST_CARD_FLOAT):
             event[key] = _plain_value(value, (), budget)
     for key, name in renamed.items():
         event[name] = event.pop(key)

@@ -168,7 +168,8 @@ def redact_text(text: str) -> str:
     if "@" in text or "%40" in text:
         text = _EMAIL.now.sub(EMAIL, _USER_INFO.now.sub(rf"\1{REDACTED}@", text))
     if not is_ascii or _SUSPECT_DIGITS.search(text):
-        text = _EXPONENT.now.sub(_hide_exponents, text)
+        if "e+" in text or "E+" in text:
+            text = _EXPONENT.now.sub(_hide_exponents, text)
         text = _DIGITS.now.sub(_hide_cards, _hide_ibans(text))
     return text
 
