@@ -2,8 +2,9 @@
 
 from shopscope._commerce import cache_read, order_placed, stale_read, write_conflict
 from shopscope._errors import ConfigError, ShopscopeError
+from shopscope._journey import journey
 from shopscope._protection._guards import guard
-from shopscope._scope import Scope, get_logger, init, journey, shutdown
+from shopscope._scope import Scope, get_logger, init, shutdown
 from shopscope._version import __version__
 
 __all__ = [

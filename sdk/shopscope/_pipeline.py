@@ -3,14 +3,16 @@
 import os
 import time
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
 from shopscope._configuration._resource import Resource
 from shopscope._configuration._settings import Settings, announce
+from shopscope._exits import settle
 from shopscope._export._exporters import queue_of, reader_of
-from shopscope._export._worker import Batch, Record
+from shopscope._export._worker import Batch, Record, RecordQueue
+from shopscope._lifespan import Lifespans
 from shopscope._logging._logs import LogPipeline
 from shopscope._metrics import _selfmetrics
 from shopscope._metrics._dependencies import Dependency, dependency_of, drop_queries
@@ -23,6 +25,9 @@ from shopscope._tracing._provider import TracerProvider
 from shopscope._tracing._span import Span
 from shopscope._tracing._tracer import Tracer, frame_spans
 from shopscope._version import __version__
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
 
 _CLIENT, _PRODUCER = trace.SpanKind.CLIENT.value, trace.SpanKind.PRODUCER.value
 _UNSET_OR_OK = (trace.StatusCode.UNSET.value, trace.StatusCode.OK.value)
@@ -37,24 +42,22 @@ class Pipeline:
         _privacy.configure(settings.redaction.keys, settings.redaction.patterns)
         self.resource = Resource(settings.service, settings.resource, settings.detectors)
         self.instruments = Instruments(settings.shop.of_service(settings.service), has_exemplars=settings.has_exemplars)
-        self.spans = queue_of("traces", settings.endpoints["traces"], settings.span_limits, self._frame)
-        self.log_records = queue_of("logs", settings.endpoints["logs"], settings.log_limits, self._frame)
+        self._collectors: list[Collector] = []
+        self._process_id = os.getpid()
+        self._queues: list[RecordQueue] = []
         self.metering = Metering(
             self.instruments,
             self.resource,
-            (self.spans, self.log_records),
+            self._queues,
             freezes_gc=settings.freezes_gc,
             has_exemplars=settings.has_exemplars,
         )
-        self.metrics = reader_of(
-            settings.endpoints["metrics"],
-            settings.metric_interval_seconds,
-            self.metering.push,
-        )
+        self._make_workers()
         self.scrape_page = None if settings.scrape is None else ScrapePage(settings.scrape, self.metering.exposition)
+        #: Of the applications that are observed; filled in by the scope.
+        self.lifespans = Lifespans()
         #: What holds series of the instruments, and is emptied where those begin anew.
         self.caches: list[MutableMapping[Any, Any]] = []
-        self.workers = (self.spans, self.log_records, self.metrics)
         self.logs = LogPipeline(
             settings.service,
             settings.log_format,
@@ -65,6 +68,13 @@ class Pipeline:
             max_characters=settings.log_size.value_length,
         )
         self.tracer: Tracer = provider.get_tracer("shopscope", __version__)
+
+    def _make_workers(self) -> None:
+        settings = self.settings
+        self.spans = queue_of("traces", settings.endpoints["traces"], settings.span_limits, self._frame)
+        self.log_records = queue_of("logs", settings.endpoints["logs"], settings.log_limits, self._frame)
+        self.metrics = reader_of(settings.endpoints["metrics"], settings.metric_interval_seconds, self.metering.push)
+        self._queues[:] = self.spans, self.log_records
 
     def start(self) -> None:
         """Become the process's telemetry."""
@@ -78,6 +88,11 @@ class Pipeline:
         self.metrics.start()
         if self.scrape_page is not None:
             self.scrape_page.start()
+
+    def serving(self) -> None:
+        """The service has started and serves."""
+        settle()
+        self.metering.serving()
 
     def finish(self, span: Span) -> None:
         """Queue an ended span and observe the dependency that it called."""
@@ -123,14 +138,34 @@ class Pipeline:
         if self.scrape_page is not None:
             self.scrape_page.stop()
         self.metering.stop()
-        self.logs.stop_sending()
-        self.instruments.unregister()
+        self.logs.send_to(None)
+        self._collectors = self.instruments.unregister()
         if _active is self:
             _active = None
         wait_for_processors(deadline - time.monotonic())
 
+    def resume(self) -> None:
+        """Go on after `shutdown`: as the same instance, whose metrics go on too."""
+        # New workers: a thread of the old ones that was still sending at the deadline may be left.
+        self._make_workers()
+        self.logs.send_to(self.log_records.add)
+        for collector in self._collectors:
+            self.instruments.add_collector(collector)
+        if self._process_id != os.getpid():
+            self._begin_anew()
+        self.start()
+
     def after_fork_in_child(self) -> None:
         """The child is a process of its own: new identity, empty queues, own threads."""
+        self._begin_anew()
+        for worker in (*self._queues, self.metrics):
+            worker.after_fork_in_child()
+        self.metrics.start()
+        if self.scrape_page is not None:
+            self.scrape_page.after_fork_in_child()
+
+    def _begin_anew(self) -> None:
+        self._process_id = os.getpid()
         self.resource.renew()
         provider.describe(self.resource.attributes)
         self.instruments.after_fork_in_child()
@@ -138,11 +173,6 @@ class Pipeline:
         self.metering.after_fork_in_child()
         for cache in self.caches:
             cache.clear()
-        for worker in self.workers:
-            worker.after_fork_in_child()
-        self.metrics.start()
-        if self.scrape_page is not None:
-            self.scrape_page.after_fork_in_child()
 
     def _frame(self, batch: Batch) -> bytes:
         return frame_spans(self.resource.encoded, batch)

@@ -1,41 +1,25 @@
 """``init`` and what it returns."""
 
-import asyncio
-import atexit
-import functools
 import importlib
-import inspect
 import os
-import signal
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-import structlog
-from opentelemetry import context as context_api
-from opentelemetry import trace
-from opentelemetry.baggage import set_baggage
 from prometheus_client import CollectorRegistry
 
 from shopscope._clients import instrument_clients
 from shopscope._configuration._settings import Settings, read_settings
+from shopscope._exits import flush_at_end, settle
 from shopscope._metrics._exposition import asgi_app
-from shopscope._metrics._selfmetrics import internal_error, log_once, never_raises
-from shopscope._pipeline import Pipeline, active, install_provider
+from shopscope._metrics._selfmetrics import internal_error, log_once
+from shopscope._pipeline import Pipeline, install_provider
 from shopscope._serving._apps import instrument_app
 from shopscope._serving._asgi import Application, Middleware
 from shopscope._serving._wsgi import Application as WsgiApplication
 from shopscope._serving._wsgi import Middleware as WsgiMiddleware
 from shopscope._tracing._propagators import install as install_propagators
-from shopscope._tracing._span import JOURNEY_KEY, Span
-from shopscope._tracing._tracer import SPAN_KEY
-from shopscope.config import Journey
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _lock = threading.RLock()
 _scope: "Scope | None" = None
@@ -57,6 +41,8 @@ class Scope:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pipeline = None if settings.is_disabled else Pipeline(settings)
+        #: What ended with the applications, and goes on when one of them starts again.
+        self._resting: Pipeline | None = None
         self._apps: list[Any] = []
 
     @property
@@ -73,7 +59,7 @@ class Scope:
         Returns:
             The application to serve instead.
         """
-        return app if self._pipeline is None else Middleware(app, self._pipeline, self._shutdown_async)
+        return app if self._pipeline is None else Middleware(app, self._pipeline)
 
     def wsgi(self, app: WsgiApplication) -> WsgiApplication:
         """Wrap a WSGI application that ``init`` does not know by itself.
@@ -125,25 +111,46 @@ class Scope:
                 or 5 seconds.
         """
         global _scope  # noqa: PLW0603 (a scope that is shut down makes room for another `init`)
+        # To the end: neither another `init` nor the end of the process may come between.
         with _lock:
             pipeline, self._pipeline = self._pipeline, None
             if _scope is self:
                 _scope = None
-        if pipeline is not None:
+            if pipeline is None:
+                return
+            if pipeline.lifespans.is_any_running:
+                self._resting = pipeline
             try:
                 pipeline.shutdown(self._settings.shutdown_seconds if timeout_seconds is None else timeout_seconds)
             except Exception:  # noqa: BLE001 (telemetry never raises into the service)
                 internal_error("shutdown")
 
-    async def _shutdown_async(self) -> None:
-        # In a thread: other tasks of the loop may still be answering.
-        await asyncio.to_thread(self.shutdown)
+    def _end_with_applications(self) -> None:
+        self.shutdown()
+
+    def _resume(self) -> None:
+        """Go on, because an application starts again; unless another ``init`` has come in between."""
+        global _scope  # noqa: PLW0603 (see `shutdown`)
+        with _lock:
+            pipeline = self._resting
+            if pipeline is None or _scope is not None:
+                return
+            self._resting = None
+            try:
+                pipeline.resume()
+            except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+                internal_error("start after a shutdown")
+                return
+            self._pipeline = pipeline
+            _scope = self
 
     def _start(self, app: Any) -> None:
         # Also where the SDK is disabled: the specification keeps them.
         install_propagators(self._settings.propagators)
         pipeline = self._pipeline
         if pipeline is not None:
+            pipeline.lifespans.resume = self._resume
+            pipeline.lifespans.end_telemetry = self._end_with_applications
             pipeline.start()
             if self._settings.tracer == "opentelemetry":
                 _stock().install(pipeline)
@@ -165,7 +172,7 @@ class Scope:
             return
         if self._settings.tracer == "opentelemetry":
             _stock().instrument(app, self._pipeline)
-        instrument_app(app, self._pipeline, self._shutdown_async)
+        instrument_app(app, self._pipeline)
         self._apps.append(app)
 
 
@@ -244,8 +251,7 @@ def init(
                 scope.shutdown(0)
                 raise
             _scope = scope
-            atexit.register(shutdown)
-            _flush_on_sigterm()
+            flush_at_end(shutdown)
         else:
             if service_name and service_name != _scope.service:
                 log_once("second init", "shopscope is %r already; init(%r) is ignored", _scope.service, service_name)
@@ -255,9 +261,9 @@ def init(
 
 def shutdown() -> None:
     """Send what is queued and stop; optional: it also runs at exit, on SIGTERM and when the application shuts down."""
-    scope = _scope
-    if scope is not None:
-        scope.shutdown()
+    with _lock:
+        if _scope is not None:
+            _scope.shutdown()
 
 
 def get_logger(name: str | None = None) -> Any:
@@ -266,115 +272,8 @@ def get_logger(name: str | None = None) -> Any:
     Args:
         name: shown as ``logger`` on each line.
     """
+    settle()
+    import structlog  # noqa: PLC0415 (who does not use structlog starts sooner)
+
     # Not ``logger``, which is the name of a parameter of structlog's own; `add_context` renames it.
     return structlog.get_logger(logger_name=name) if name else structlog.get_logger()
-
-
-def journey(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function a journey, for work that no route names.
-
-    Each call is a span with the journey on it and on all below it; if ``shopscope.toml`` names the journey for this
-    service, each call is also one SLO event.
-
-    Args:
-        name: the journey's name.
-
-    Returns:
-        A decorator for functions and coroutine functions.
-    """
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with _JourneyCall(name):
-                    return await function(*args, **kwargs)
-
-            return awaited  # type: ignore[return-value]
-
-        @functools.wraps(function)
-        def called(*args: P.args, **kwargs: P.kwargs) -> R:
-            with _JourneyCall(name):
-                return function(*args, **kwargs)
-
-        return called
-
-    return decorate
-
-
-class _JourneyCall:
-    """One call of a function that is a journey."""
-
-    __slots__ = ("_name", "_pipeline", "_span", "_start_unix_nano", "_token")
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._pipeline = active()
-
-    def __enter__(self) -> None:
-        if self._pipeline is None:
-            return
-        self._start_unix_nano = time.time_ns()
-        context = set_baggage(JOURNEY_KEY, self._name)
-        self._span = self._pipeline.tracer.start(self._name, 0, trace.get_current_span(), context)
-        if isinstance(self._span, Span):
-            self._span.journey = self._name
-        self._token = context_api.attach(context_api.set_value(SPAN_KEY, self._span, context))
-        if (declared := self._declared(self._pipeline)) is not None:
-            self._pipeline.instruments.begin_journey(declared)
-
-    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
-        if self._pipeline is None:
-            return
-        context_api.detach(self._token)
-        span = self._span
-        seconds = (time.time_ns() - self._start_unix_nano) / 1e9
-        if isinstance(error, Exception) and isinstance(span, Span):
-            span.fail(error)
-        span.end()
-        self._observe(seconds, is_error=error is not None)
-
-    def _declared(self, pipeline: Pipeline) -> Journey | None:
-        """The journey, if this service answers for it."""
-        declared = pipeline.settings.shop.journeys.get(self._name)
-        return None if declared is None or declared.service != pipeline.settings.service else declared
-
-    @never_raises
-    def _observe(self, seconds: float, *, is_error: bool) -> None:
-        pipeline = self._pipeline
-        if pipeline is None:
-            return
-        declared = self._declared(pipeline)
-        if declared is None:
-            log_once(
-                f"undeclared journey {self._name}",
-                "journey %r of service %r is not in shopscope.toml; it is traced but has no SLO events",
-                self._name,
-                pipeline.settings.service,
-            )
-            return
-        exemplar = None
-        if isinstance(self._span, Span) and self._span.is_sampled:
-            exemplar = self._span.trace_id, self._span.span_id
-        pipeline.instruments.count_journey(declared, seconds, exemplar, is_error=is_error)
-
-
-def _flush_on_sigterm() -> None:
-    """A worker or script that SIGTERM ends would lose its buffer, because ``atexit`` does not run then.
-
-    Servers have a handler of their own and end the application's lifespan, which flushes; theirs is left alone.
-    """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        return
-
-    def flush_and_die() -> None:
-        shutdown()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    def on_sigterm(number: int, _: FrameType | None) -> None:
-        # On a thread: the main thread may have been interrupted while it holds a lock that the flush needs.
-        signal.signal(number, signal.SIG_DFL)
-        threading.Thread(target=flush_and_die, name="shopscope-sigterm").start()
-
-    signal.signal(signal.SIGTERM, on_sigterm)

@@ -149,6 +149,148 @@ def test_decorated_coroutine_that_fails(observe, sink):
     assert baggage.get_baggage("shopscope.journey") is None
 
 
+def spans_of(sink, count):
+    return {span.name: span for span in sink.spans(count)}
+
+
+def current():
+    return trace.get_current_span().get_span_context().span_id, baggage.get_baggage("shopscope.journey")
+
+
+def test_decorated_generator(observe, sink):
+    """The journey lasts until the generator is exhausted, and is current in its code alone, not in its consumer's."""
+    scope = observe(shop=SHOP)
+
+    @shopscope.journey("refund")
+    def refund(orders):
+        for order in orders:
+            trace.get_tracer("test").start_span("below").end()
+            yield order, current()[1]
+        return "done"
+
+    generator = refund([1, 2])
+    assert [] == sink.spans()
+    found = []
+    for _ in "ab":
+        found.append(next(generator))
+        assert (0, None) == current()
+        trace.get_tracer("test").start_span("consumer").end()
+        assert [] == sink.spans(name="refund")
+    with pytest.raises(StopIteration, match="done"):
+        next(generator)
+    scope.shutdown()
+    assert [(1, "refund"), (2, "refund")] == found
+    journey = sink.span("refund")
+    assert {journey.span_id} == {span.parent_span_id for span in sink.spans(2, "below")}
+    assert {b""} == {span.parent_span_id for span in sink.spans(2, "consumer")}
+    assert (1, 0) == (events(sink)["refund", "good"], events(sink)["refund", "error"])
+
+
+def test_decorated_generator_is_spoken_to(observe, sink):
+    """What its consumer sends and throws reaches the body; what the body raises is the journey's error."""
+    scope = observe(shop=SHOP)
+
+    @shopscope.journey("refund")
+    def refund():
+        said = yield
+        try:
+            yield said
+        except LookupError:
+            raise ValueError("bad") from None
+
+    generator = refund()
+    next(generator)
+    assert "hello" == generator.send("hello")
+    with pytest.raises(ValueError, match="bad"):
+        generator.throw(LookupError())
+    scope.shutdown()
+    assert (2, 1) == (sink.span("refund").status.code, events(sink)["refund", "error"])
+
+
+def test_decorated_generator_that_is_closed(observe, sink):
+    """A consumer that has enough ends the journey, which is no error; its clean-up is part of it."""
+    scope = observe(shop=SHOP)
+
+    @shopscope.journey("refund")
+    def refund():
+        try:
+            yield 1
+        finally:
+            trace.get_tracer("test").start_span("cleaning").end()
+
+    for _ in refund():
+        break
+    scope.shutdown()
+    spans = spans_of(sink, 2)
+    assert spans["refund"].span_id == spans["cleaning"].parent_span_id
+    assert (0, 1, 0) == (
+        spans["refund"].status.code,
+        events(sink)["refund", "good"],
+        events(sink)["refund", "error"],
+    )
+
+
+def test_decorated_async_generator(observe, sink):
+    """The same for asynchronous ones, consumed by another task at each step."""
+    scope = observe(shop=SHOP)
+
+    @shopscope.journey("refund")
+    async def refund(count):
+        for number in range(count):
+            await asyncio.sleep(0)
+            trace.get_tracer("test").start_span("below").end()
+            yield number, current()[1]
+
+    async def consume():
+        generator, found = refund(2), []
+        for _ in range(2):
+            found.append(await asyncio.create_task(anext(generator)))
+            assert (0, None) == current()
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.create_task(anext(generator))
+        return found
+
+    assert [(0, "refund"), (1, "refund")] == asyncio.run(consume())
+    scope.shutdown()
+    assert {sink.span("refund").span_id} == {span.parent_span_id for span in sink.spans(2, "below")}
+    assert (1, 0) == (events(sink)["refund", "good"], events(sink)["refund", "error"])
+
+
+@pytest.mark.parametrize(("ending", "outcome"), [("close", "good"), ("raise", "error"), ("throw", "error")])
+def test_decorated_async_generator_that_ends_early(observe, sink, ending, outcome):
+    """Closing is no error; an exception of the body or of the consumer is one."""
+    scope = observe(shop=SHOP)
+
+    @shopscope.journey("refund")
+    async def refund():
+        yield 1
+        raise LookupError("no order")
+
+    async def consume():
+        generator = refund()
+        await anext(generator)
+        if ending == "close":
+            await generator.aclose()
+        else:
+            with pytest.raises(LookupError):
+                await (anext(generator) if ending == "raise" else generator.athrow(LookupError()))
+
+    asyncio.run(consume())
+    scope.shutdown()
+    assert [1] == [count for (journey, its), count in events(sink).items() if (journey, its) == ("refund", outcome)]
+    assert 1 == sum(count for (journey, _), count in events(sink).items() if journey == "refund")
+
+
+def test_decorated_generator_without_init():
+    """Without telemetry it is the generator itself."""
+
+    @shopscope.journey("refund")
+    def refund():
+        yield from (1, 2)
+
+    assert [1, 2] == list(refund())
+
+
 def test_decorated_without_a_file(observe, sink, capsys):
     """A journey that the file does not name is traced, has no events, and this is said once."""
     scope = observe()

@@ -18,7 +18,7 @@ from opentelemetry import metrics, trace
 from prometheus_client import REGISTRY
 
 import shopscope
-from shopscope import _pipeline, _scope, testing
+from shopscope import _journey, _pipeline, _scope, testing
 from shopscope.config import Journey, Shop
 
 with warnings.catch_warnings():
@@ -180,7 +180,7 @@ def process_state():
         logging.getLogger().level,
         logging.getLogger("httpx").level,
         _pipeline.provider.custom,
-        vars(_scope)["time"],
+        vars(_journey)["time"],
         set(REGISTRY._collector_to_names),
     )
 

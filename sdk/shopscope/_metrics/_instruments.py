@@ -83,10 +83,16 @@ class Instruments:
             self._journey_series[journey.name] = self.journeys.labels(journey.name), events
             self._started[journey.name] = self.journeys_started.labels(journey.name)
 
-    def unregister(self) -> None:
-        """Leave the registry, so that a later ``init`` can enter it."""
-        while self._registered:
-            self.registry.unregister(self._registered.pop())
+    def unregister(self) -> list[Collector]:
+        """Leave the registry, so that a later ``init`` can enter it.
+
+        Returns:
+            What was in it, for `add_collector` to bring back.
+        """
+        collectors, self._registered = self._registered, []
+        for collector in collectors:
+            self.registry.unregister(collector)
+        return collectors
 
     def after_fork_in_child(self) -> None:
         """Begin at zero: what the parent has counted is the parent's to report."""

@@ -19,7 +19,6 @@ Message = Scope
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-OnShutdown = Callable[[], Awaitable[None]]
 
 _SWITCHING_PROTOCOLS, _FORBIDDEN = 101, 403
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
@@ -124,9 +123,8 @@ class _Socket(_HttpRequest):
 class Middleware:
     """Observes one ASGI application."""
 
-    def __init__(self, app: Application, pipeline: Pipeline, on_shutdown: OnShutdown) -> None:
+    def __init__(self, app: Application, pipeline: Pipeline) -> None:
         self.app = app
-        self._on_shutdown = on_shutdown
         self._pipeline = pipeline
         self._server = Server(pipeline)
         self._excluded = pipeline.settings.http.excluded
@@ -194,14 +192,13 @@ class Middleware:
         async def ask() -> Message:
             nonlocal is_asked
             is_asked = True
-            return await receive()
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._pipeline.lifespans.begin()
+            return message
 
         async def watch(message: Message) -> None:
-            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
-                await self._on_shutdown()
-            elif message["type"] == "lifespan.startup.complete":
-                self._pipeline.logs.adopt_server_loggers()
-                self._pipeline.metering.serving()
+            await self._note_lifespan(message["type"])
             await send(message)
 
         try:
@@ -212,8 +209,18 @@ class Middleware:
         if not is_asked:
             # The application knows no lifespan; ours is what sends the last telemetry before the server ends.
             for event in ("startup", "shutdown"):
-                await receive()
+                await ask()
                 await watch({"type": f"lifespan.{event}.complete"})
+
+    async def _note_lifespan(self, kind: str) -> None:
+        pipeline = self._pipeline
+        if kind == "lifespan.startup.complete":
+            pipeline.logs.adopt_server_loggers()
+            pipeline.serving()
+        elif kind == "lifespan.startup.failed":
+            pipeline.lifespans.fail()
+        elif kind in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+            await pipeline.lifespans.end()
 
     def _begin(self, request: _HttpRequest, path: str | None) -> _HttpRequest | None:
         try:

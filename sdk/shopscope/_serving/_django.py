@@ -1,6 +1,5 @@
 """Django under WSGI and ASGI: its handlers are observed as classes, so that ``init`` in the settings is enough."""
 
-import asyncio
 import functools
 import sys
 from typing import Any
@@ -10,7 +9,6 @@ from django.core.handlers.base import BaseHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import got_request_exception
 
-from shopscope import _scope
 from shopscope._pipeline import Pipeline, active
 from shopscope._serving._asgi import Middleware as AsgiMiddleware
 from shopscope._serving._routes import CAUGHT, ROUTE
@@ -33,20 +31,17 @@ def _observe_wsgi(app: Any, pipeline: Pipeline) -> Any:
 
 
 def _observe_asgi(app: Any, pipeline: Pipeline) -> Any:
-    return AsgiMiddleware(app, pipeline, _shut_down)
-
-
-async def _shut_down() -> None:
-    await asyncio.to_thread(_scope.shutdown)
+    return AsgiMiddleware(app, pipeline)
 
 
 def _observed(original: Any, observe: Any) -> Any:
     @functools.wraps(original)
     def call(self: Any, *args: Any) -> Any:
-        pipeline = active()
+        middleware, its_pipeline = getattr(self, _MIDDLEWARE, (original, None))
+        # One that was there before the last shutdown sees whether its server starts the application again.
+        pipeline = active() or its_pipeline
         if pipeline is None:
             return original(self, *args)
-        middleware, its_pipeline = getattr(self, _MIDDLEWARE, (original, None))
         if its_pipeline is not pipeline:
             middleware = observe(functools.partial(original, self), pipeline)
             setattr(self, _MIDDLEWARE, (middleware, pipeline))

@@ -227,7 +227,7 @@ class Server:
         kind = self._kinds.get(key)
         if kind is None:
             # Here, because it is seldom: most requests are of a kind that is known.
-            self._pipeline.metering.serving()
+            self._pipeline.serving()
             kind = RequestKind(self._pipeline, request, route)
             # Host and agent are the client's to choose: they must not fill our memory.
             if len(self._kinds) >= _MAX_KINDS_OF_REQUEST:

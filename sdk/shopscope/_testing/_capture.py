@@ -1,6 +1,5 @@
 """Runs the SDK with memory in place of a network."""
 
-import asyncio
 import contextlib
 import dataclasses
 import tomllib
@@ -53,8 +52,8 @@ class _CapturedScope(Scope):
             self._kept_apps.enter_context(put_back(app))
         super().instrument(app)
 
-    async def _shutdown_async(self) -> None:
-        await asyncio.to_thread(self.flush)
+    def _end_with_applications(self) -> None:
+        self.flush()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ _STAMPING = (
     "_logging._logs",
     "_metrics._metering",
     "_metrics._otlp_metrics",
-    "_scope",
+    "_journey",
     "_metrics._series",
     "_serving._server",
     "_tracing._span",

@@ -20,7 +20,7 @@ from shopscope._tracing._propagators import install as install_propagators
 
 # Where instrumentation takes its place in an application, by framework; all that is there is put back.
 _PLACES = ("build_middleware_stack", "middleware_stack", "wsgi_app", "asgi_handler")
-_COLLECTIONS = ("_telemetry", "on_shutdown", "after_exception")
+_COLLECTIONS = ("_telemetry", "on_startup", "on_shutdown", "after_exception")
 
 
 @contextlib.contextmanager
@@ -29,10 +29,10 @@ def set_aside() -> Iterator[None]:
     scope, pipeline, logs = _scope._scope, _pipeline.active(), _logs._installed  # noqa: SLF001 (the owner of their reset)
     levels = {name: logging.getLogger(name).level for name in ("", *_logs._TOO_TALKATIVE)}  # noqa: SLF001 (same)
     wanted, limits, resource = provider._wanted, provider.limits, provider.resource  # noqa: SLF001 (same)
-    collectors = [] if pipeline is None else list(pipeline.instruments._registered)  # noqa: SLF001 (same)
+    collectors: list[Any] = []
     if pipeline is not None:
         pipeline.flush(5.0)
-        pipeline.instruments.unregister()
+        collectors = pipeline.instruments.unregister()
         pipeline.metering._saturation.stop()  # noqa: SLF001 (same)
     _forget()
     try:

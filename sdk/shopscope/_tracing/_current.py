@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -13,6 +13,21 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 from shopscope._export import _wire as wire
 
 SPAN_KEY = _SPAN_KEY
+
+
+class Lasting(Protocol):
+    """What lasts as long as a generator, and is current within ``with``."""
+
+    def __enter__(self) -> None:
+        """Become current."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Be current no more."""
+
+    def finish(self, error: BaseException | None) -> None:
+        """The generator has ended, by an error or not."""
 
 
 class CurrentSpan:
@@ -58,9 +73,9 @@ class CurrentSpan:
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         if inspect.isgeneratorfunction(function):
-            return self._around_generator(function)
+            return around_generator(function, self._begin)
         if inspect.isasyncgenfunction(function):
-            return self._around_async_generator(function)
+            return around_async_generator(function, self._begin)
 
         def again() -> CurrentSpan:
             return CurrentSpan(self._start, self._record_exception, self._set_status, self._end_on_exit)
@@ -81,78 +96,92 @@ class CurrentSpan:
 
         return called
 
-    # A generator's span lasts until the generator ends, but is current only while the generator's own code runs: its
-    # consumer, which may be another task each time, must not find it.
-
-    def _around_generator(self, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            span = self._start()
-            error: BaseException | None = None
-            generator = function(*args, **kwargs)
-            step: Callable[[], Any] = functools.partial(next, generator)
-            try:
-                while True:
-                    with _Attached(span):
-                        item = step()
-                    try:
-                        step = functools.partial(generator.send, (yield item))
-                    except GeneratorExit:
-                        with _Attached(span):
-                            generator.close()
-                        raise
-                    except BaseException as thrown:  # noqa: BLE001 (whatever the consumer throws is the body's)
-                        step = functools.partial(generator.throw, thrown)
-            except StopIteration as stop:
-                return stop.value
-            except BaseException as raised:
-                error = raised
-                raise
-            finally:
-                self._finish(span, error)
-
-        return generated
-
-    def _around_async_generator(self, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        async def generated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            span = self._start()
-            error: BaseException | None = None
-            generator = function(*args, **kwargs)
-            step: Callable[[], Any] = functools.partial(anext, generator)
-            try:
-                while True:
-                    with _Attached(span):
-                        item = await step()
-                    try:
-                        step = functools.partial(generator.asend, (yield item))
-                    except GeneratorExit:
-                        with _Attached(span):
-                            await generator.aclose()
-                        raise
-                    except BaseException as thrown:  # noqa: BLE001 (whatever the consumer throws is the body's)
-                        step = functools.partial(generator.athrow, thrown)
-            except StopAsyncIteration:
-                return
-            except BaseException as raised:
-                error = raised
-                raise
-            finally:
-                self._finish(span, error)
-
-        return generated
+    def _begin(self) -> Lasting:
+        return _LastingSpan(self._start(), self._finish)
 
 
-class _Attached:
-    """Makes a span current, and nothing else."""
+# A generator's span lasts until the generator ends, but is current only while the generator's own code runs: its
+# consumer, which may be another task each time, must not find it.
 
-    __slots__ = ("_span", "_token")
 
-    def __init__(self, span: trace.Span) -> None:
+def around_generator(function: Callable[..., Any], begin: Callable[[], Lasting]) -> Callable[..., Any]:
+    """Let something last as long as each of a function's generators; it begins with their first step."""
+
+    @functools.wraps(function)
+    def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        lasting = begin()
+        error: BaseException | None = None
+        generator = function(*args, **kwargs)
+        step: Callable[[], Any] = functools.partial(next, generator)
+        try:
+            while True:
+                with lasting:
+                    item = step()
+                try:
+                    step = functools.partial(generator.send, (yield item))
+                except GeneratorExit:
+                    with lasting:
+                        generator.close()
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 (whatever the consumer throws is the body's)
+                    step = functools.partial(generator.throw, thrown)
+        except StopIteration as stop:
+            return stop.value
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            lasting.finish(error)
+
+    return generated
+
+
+def around_async_generator(function: Callable[..., Any], begin: Callable[[], Lasting]) -> Callable[..., Any]:
+    """The same for a function of asynchronous generators."""
+
+    @functools.wraps(function)
+    async def generated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        lasting = begin()
+        error: BaseException | None = None
+        generator = function(*args, **kwargs)
+        step: Callable[[], Any] = functools.partial(anext, generator)
+        try:
+            while True:
+                with lasting:
+                    item = await step()
+                try:
+                    step = functools.partial(generator.asend, (yield item))
+                except GeneratorExit:
+                    with lasting:
+                        await generator.aclose()
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 (whatever the consumer throws is the body's)
+                    step = functools.partial(generator.athrow, thrown)
+        except StopAsyncIteration:
+            return
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            lasting.finish(error)
+
+    return generated
+
+
+class _LastingSpan:
+    """A span that lasts as long as a generator."""
+
+    __slots__ = ("_finish", "_span", "_token")
+
+    def __init__(self, span: trace.Span, finish: Callable[[trace.Span, BaseException | None], None]) -> None:
         self._span = span
+        self._finish = finish
 
     def __enter__(self) -> None:
         self._token = context_api.attach(context_api.set_value(SPAN_KEY, self._span))
 
     def __exit__(self, *_: object) -> None:
         context_api.detach(self._token)
+
+    def finish(self, error: BaseException | None) -> None:
+        self._finish(self._span, error)
