@@ -1,5 +1,6 @@
 """Libraries are instrumented in the moment that the service imports them."""
 
+import json
 import sys
 
 import pytest
@@ -50,6 +51,76 @@ def test_sqlalchemy_imported_after_init(program, sink):
     code, _, errors = running.finish()
     assert (0, "") == (code, errors)
     assert "SELECT" == sink.span().name
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_structlog_imported_before_or_after_init(program, sink, order):
+    """It is imported by the service alone, and configured whenever it is."""
+    start = "import shopscope; shopscope.init('x')"
+    first, second = ("import structlog", start) if order == "before" else (start, "import structlog")
+    running = program(
+        f"""
+        {first}
+        {second}
+        structlog.get_logger().info("hello", password="x", structlog_is=structlog.is_configured())
+        """
+    )
+    code, output, errors = running.finish()
+    (line,) = (json.loads(line) for line in output.splitlines())
+    assert (0, "") == (code, errors)
+    assert ("hello", "[redacted]", "x", True) == tuple(
+        line[key] for key in ("event", "password", "service", "structlog_is")
+    )
+    assert "hello" == sink.log("hello").body.string_value
+
+
+def test_structlog_configured_after_init(program, sink):
+    """What the service configures after a late import is extended, also under the name that it imported."""
+    running = program(
+        """
+        import shopscope
+        shopscope.init("x")
+        from structlog import configure, get_logger, processors
+        configure(processors=[processors.add_log_level, processors.JSONRenderer()])
+        get_logger().info("hello")
+        """
+    )
+    code, output, errors = running.finish()
+    line = json.loads(output)
+    assert (0, "", "hello", "x") == (code, errors, line["event"], line["service"])
+    assert "hello" == sink.log("hello").body.string_value
+
+
+def test_get_logger_imports_structlog(program):
+    """Lines of ``get_logger`` have our form, whether it comes before ``init`` or after."""
+    running = program(
+        """
+        import sys
+        import shopscope
+        shopscope.init("x")
+        is_there = "structlog" in sys.modules
+        shopscope.get_logger("shop").info("hello", is_there=is_there)
+        """
+    )
+    code, output, errors = running.finish()
+    line = json.loads(output)
+    assert (0, "", "hello", "shop", False) == (code, errors, line["event"], line["logger"], line["is_there"])
+
+
+def test_structlog_imported_after_shutdown_and_reset(program):
+    """A configuration that nobody asks for any more is not made."""
+    running = program(
+        """
+        import shopscope
+        shopscope.init("x")
+        from shopscope._logging import _logs
+        _logs.reset()
+        import structlog
+        print(structlog.is_configured())
+        """
+    )
+    code, output, errors = running.finish()
+    assert (0, "", "False\n") == (code, errors, output)
 
 
 def test_library_that_is_not_installed(program):

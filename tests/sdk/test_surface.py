@@ -1,6 +1,7 @@
 """The public surface, and what importing it costs."""
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,11 @@ HEAVY = (
     "opentelemetry.sdk",
     "uvicorn",
     "pytest",
+    "structlog",
+    "rich",
 )
+# Nor these, by `init` for a service that has no such application, endpoint or terminal.
+UNUSED = (*HEAVY, "grpc")
 
 
 def public_names():
@@ -59,3 +64,17 @@ def test_importing_is_light():
     code = f"import sys, shopscope; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert "[]" == result.stdout.strip()
+
+
+def test_init_is_light():
+    """A service that has neither structlog nor a terminal pays for no more than it uses."""
+    code = f"""
+import os, sys, shopscope
+shopscope.init("checkout")
+print([name for name in {UNUSED!r} if name in sys.modules])
+sys.stdout.flush()
+os._exit(0)
+"""
+    environment = {"PATH": os.environ["PATH"], "OTEL_SDK_DISABLED": "false", "SHOPSCOPE_LOG_FORMAT": "json"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "[]" == result.stdout.splitlines()[0]

@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, MutableMapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import structlog
 from opentelemetry.trace import get_current_span
 
 from shopscope._export import _wire as wire
 from shopscope._export._worker import Record
+from shopscope._imports import when_imported
 from shopscope._logging._exceptions import exception_fields
 from shopscope._logging._records import event_of, is_our_own, level_of
 from shopscope._logging._repeats import DEFAULT_REPEATS, Repeat, Repeats
@@ -22,7 +22,6 @@ from shopscope._logging._setup import (
     ACCESS_LOGGERS,
     LEVELS,
     StandardLibrary,
-    Structlog,
     is_printed_by_service,
     parse_levels,
 )
@@ -32,6 +31,9 @@ from shopscope._redaction._privacy import scrub
 from shopscope._tracing._span import Span
 from shopscope._tracing._tracer import encode_scope, journey_of
 from shopscope._version import __version__
+
+if TYPE_CHECKING:
+    from shopscope._logging._structlog import Structlog
 
 EventDict = MutableMapping[str, Any]
 Emit = Callable[[Record], None]
@@ -50,7 +52,7 @@ _ENCODED_SEVERITIES = {
     level: _SEVERITY_NUMBER + wire.varint(number) + wire.message(_SEVERITY_TEXT, level.upper().encode())
     for level, number in _SEVERITIES.items()
 }
-_METHOD_LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical", "notset": "debug"}
+METHOD_LEVELS = {"warn": "warning", "exception": "error", "fatal": "critical", "notset": "debug"}
 _NOT_ATTRIBUTES = frozenset({"event", "level", "timestamp", "trace_id", "span_id", "service"})
 # Errors repeat when something is down; lines below are the service's own record of what it did.
 _REPEATABLE = frozenset({"warning", "error", "critical"})
@@ -123,9 +125,9 @@ class LogPipeline:
         self._emit = emit
         self._max_attributes = max_attributes
         self._max_characters = max_characters
-        self._console = None if self.is_json else structlog.dev.ConsoleRenderer(colors=True)
+        self._console = None if self.is_json else _coloured()
         self._standard_library = StandardLibrary(self._take)
-        self._structlog = Structlog(_PROCESSORS)
+        self._structlog: Structlog | None = None
         # structlog's own filter is one for all loggers; what it lets through for one of them is sorted out later.
         self._least = min((self.level, *self._levels.values()), key=LEVELS.__getitem__)
 
@@ -135,18 +137,18 @@ class LogPipeline:
         if _installed is not None:
             _installed.uninstall()
         _installed = self
-        self._structlog.install(
-            {
-                "processors": [structlog.contextvars.merge_contextvars, _render_and_send],
-                "wrapper_class": structlog.make_filtering_bound_logger(self._least),
-                "logger_factory": _LineLogger,
-                "cache_logger_on_first_use": True,
-            }
-        )
         for name, least in _TOO_TALKATIVE.items():
             if logging.getLogger(name).level == logging.NOTSET:
                 logging.getLogger(name).setLevel(least)
         self._standard_library.install(self.level, self._levels)
+        when_imported("structlog", _join_structlog)
+
+    def join_structlog(self) -> None:
+        """Configure structlog, which the service has imported, or extend what it has configured."""
+        if self._structlog is None:
+            from shopscope._logging._structlog import Structlog  # noqa: PLC0415 (who does not use structlog starts sooner)
+
+            self._structlog = Structlog(self._least)
 
     def adopt_server_loggers(self) -> None:
         """Send the servers' own lines through our chain; their access lines are replaced by ours."""
@@ -160,7 +162,9 @@ class LogPipeline:
         """Undo ``install``."""
         self.repeats.flush()
         self._standard_library.uninstall()
-        self._structlog.uninstall()
+        if self._structlog is not None:
+            self._structlog.uninstall()
+            self._structlog = None
 
     def admits(self, level: str, event: EventDict) -> bool:
         """Whether a line of structlog is loud enough for its logger, and has not come too often."""
@@ -187,7 +191,7 @@ class LogPipeline:
         if "logger_name" in event:
             event["logger"] = event.pop("logger_name")
         redact(event)
-        event.setdefault("level", _METHOD_LEVELS.get(method, method))
+        event.setdefault("level", METHOD_LEVELS.get(method, method))
         event.setdefault("timestamp", self.clock.stamp(time.time_ns()))
         event["service"] = self.service
         span = get_current_span()
@@ -203,7 +207,7 @@ class LogPipeline:
     def send(self, method: str, event: EventDict) -> EventDict:
         """Queue the event for OTLP."""
         try:
-            self._emit(Record(SCOPE, self._encode(event, _METHOD_LEVELS.get(method, method))))
+            self._emit(Record(SCOPE, self._encode(event, METHOD_LEVELS.get(method, method))))
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("log record")
         return event
@@ -248,15 +252,15 @@ class LogPipeline:
         """A record of the standard library, on its way to handlers."""
         if record.name in ACCESS_LOGGERS:
             return
-        is_sent, _thread.is_coming_back = _thread.is_coming_back, False
-        if _thread.depth >= _MAX_DEPTH:
+        is_sent, thread.is_coming_back = thread.is_coming_back, False
+        if thread.depth >= MAX_DEPTH:
             # The text of a value logs, and so on.
             return
-        _thread.depth += 1
+        thread.depth += 1
         try:
             self._take_once(logger, record, is_sent=is_sent)
         finally:
-            _thread.depth -= 1
+            thread.depth -= 1
 
     def _take_once(self, logger: logging.Logger, record: logging.LogRecord, *, is_sent: bool) -> None:
         is_printed = is_printed_by_service(logger)
@@ -290,6 +294,22 @@ class LogPipeline:
 _installed: LogPipeline | None = None
 
 
+def installed() -> LogPipeline | None:
+    """The pipeline that lines go through now."""
+    return _installed
+
+
+def _join_structlog(_: str) -> None:
+    if _installed is not None:
+        _installed.join_structlog()
+
+
+def _coloured() -> Any:
+    from structlog.dev import ConsoleRenderer  # noqa: PLC0415 (whose lines are JSON starts sooner)
+
+    return ConsoleRenderer(colors=True)
+
+
 class _Thread(threading.local):
     """What a thread is in the middle of."""
 
@@ -299,60 +319,8 @@ class _Thread(threading.local):
     depth = 0
 
 
-_thread = _Thread()
-_MAX_DEPTH = 4
-
-
-# structlog caches a logger with its processors, so these outlive a pipeline and ask for the one that runs now.
-def _add_context(logger: Any, method: str, event: EventDict) -> EventDict:
-    try:
-        return event if _installed is None else _installed.add_context(logger, method, event)
-    except Exception:  # noqa: BLE001 (telemetry never raises into the service)
-        internal_error("log context")
-        return _remains(method, event)
-
-
-def _send(logger: Any, method: str, event: EventDict) -> EventDict:
-    if _installed is None:
-        return event
-    if isinstance(logger, logging.Logger):
-        # structlog over the standard library: the rendered line comes back as a record.
-        level = _METHOD_LEVELS.get(method, method)
-        _thread.is_coming_back = logger.isEnabledFor(LEVELS.get(level, logging.INFO))
-    # What the service prints itself is its own affair; we send what we would print.
-    return _installed.send(method, event) if _is_admitted(_installed, method, event) else event
-
-
-def _render_and_send(logger: Any, method: str, event: EventDict) -> bytes:
-    if _installed is not None and not _is_admitted(_installed, method, event):
-        raise structlog.DropEvent
-    if _thread.depth >= _MAX_DEPTH:
-        raise structlog.DropEvent
-    _thread.depth += 1
-    try:
-        event = _add_context(logger, method, event)
-        return json_line(event) if _installed is None else _installed.render(_installed.send(method, event))
-    except Exception:  # noqa: BLE001 (telemetry never raises into the service)
-        internal_error("log line")
-        return json_line(_remains(method, event))
-    finally:
-        _thread.depth -= 1
-
-
-def _is_admitted(pipeline: LogPipeline, method: str, event: EventDict) -> bool:
-    try:
-        return pipeline.admits(_METHOD_LEVELS.get(method, method), event)
-    except Exception:  # noqa: BLE001 (telemetry never raises into the service)
-        internal_error("log level")
-        return True
-
-
-def _remains(method: str, event: EventDict) -> EventDict:
-    """What is left of a line that we could not make: nothing of it has been looked at for secrets but its text."""
-    return {"level": method, "event": scrub(wire.safe_str(event.get("event")))}
-
-
-_PROCESSORS = (_add_context, _send)
+thread = _Thread()
+MAX_DEPTH = 4
 
 
 def reset() -> None:
@@ -365,19 +333,6 @@ def reset() -> None:
 
 def _discard(_: Record) -> None:
     """Where records go after the end."""
-
-
-class _LineLogger:
-    """What structlog hands rendered lines to."""
-
-    def __init__(self, *_: Any) -> None:
-        pass
-
-    def msg(self, line: bytes | str) -> None:
-        # A text, if the service has set a renderer of its own since.
-        write_line(line if isinstance(line, bytes) else line.encode("utf-8", "replace"))
-
-    log = debug = info = warn = warning = error = err = critical = fatal = exception = failure = msg
 
 
 def write_line(line: bytes, stream: TextIO | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How the standard library, servers and structlog come to our chain, whatever the service sets up before or after.
+"""How the standard library and servers come to our chain, whatever the service sets up before or after.
 
 Records are taken where loggers hand them to handlers, not by a handler of ours: `dictConfig`, `basicConfig` and servers
 throw handlers away, and loggers that do not propagate would never reach one on the root.
@@ -8,8 +8,6 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import structlog
 
 from shopscope._errors import ConfigError
 from shopscope._metrics._selfmetrics import internal_error
@@ -160,50 +158,3 @@ def _prints(handler: logging.Handler) -> bool:
         return is_plain or any(handler.stream is getattr(sys, name) for name in _STANDARD_STREAMS)
     # Rich's handler has a console; a queue's listener prints elsewhere.
     return hasattr(handler, "console") or hasattr(handler, "queue")
-
-
-class Structlog:
-    """What is changed in structlog's configuration while telemetry runs."""
-
-    def __init__(self, processors: tuple[Any, ...]) -> None:
-        self._processors = processors
-        self._extended: list[list[Any]] = []
-
-    def install(self, own: Mapping[str, Any]) -> None:
-        """Extend the service's configuration, or set ``own`` if it has none; one that comes later is extended too."""
-        configure = self._configure = structlog.configure
-        if structlog.is_configured():
-            self.extend()
-        else:
-            configure(**own)
-
-        def configure_and_extend(*args: Any, **kwargs: Any) -> None:
-            configure(*args, **kwargs)
-            try:
-                self.extend()
-            except Exception:  # noqa: BLE001 (telemetry never raises into the service)
-                internal_error("structlog configuration")
-
-        self._ours = configure_and_extend
-        structlog.configure = configure_and_extend
-
-    def extend(self) -> None:
-        """Put our processors before the renderer of the configuration that is there."""
-        processors = structlog.get_config()["processors"]
-        if not isinstance(processors, list):
-            processors = list(processors)
-            self._configure(processors=processors)
-        if not any(processor in processors for processor in self._processors):
-            # In place: loggers that are bound and cached already share the list.
-            processors[-1:-1] = self._processors
-            self._extended.append(processors)
-
-    def uninstall(self) -> None:
-        """Take our processors out again."""
-        if structlog.configure is self._ours:
-            structlog.configure = self._configure
-        for processors in self._extended:
-            processors[:] = [processor for processor in processors if processor not in self._processors]
-        if not self._extended:
-            structlog.reset_defaults()
-        self._extended.clear()
