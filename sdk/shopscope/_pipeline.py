@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
+from shopscope._clients._foreign import adopt_call
 from shopscope._configuration._resource import Resource
 from shopscope._configuration._settings import Settings, announce
 from shopscope._exits import settle
@@ -15,7 +16,7 @@ from shopscope._export._worker import Batch, Record, RecordQueue
 from shopscope._lifespan import Lifespans
 from shopscope._logging._logs import LogPipeline
 from shopscope._metrics import _selfmetrics
-from shopscope._metrics._dependencies import Dependency, dependency_of, drop_queries
+from shopscope._metrics._dependencies import Dependency
 from shopscope._metrics._instruments import Instruments
 from shopscope._metrics._metering import Metering
 from shopscope._metrics._scrape import ScrapePage
@@ -108,8 +109,7 @@ class Pipeline:
     def _observe_dependency(self, span: Span) -> None:
         dependency = span.dependency
         if dependency is None:
-            dependency = dependency_of(span.attributes, self.settings.peers)
-            drop_queries(span.attributes)
+            dependency = adopt_call(span, self.settings.peers)
         if watch_call is not None:
             watch_call(self, span, dependency)
         outcome = span.outcome or ("ok" if span.status_code in _UNSET_OR_OK else "error")

@@ -33,6 +33,7 @@ from opentelemetry.trace.span import TraceState
 from otlp_sink import plain, plain_attributes
 
 from shopscope._tracing._limits import SpanLimits
+from shopscope._tracing._measured import MeasuredSpan
 from shopscope._tracing._provider import TracerProvider
 from shopscope._tracing._sampling import sampler_of
 from shopscope._tracing._tracer import frame_spans
@@ -205,12 +206,17 @@ def fail(step):
 
 def do(step, span, tracers, seen):
     context = span.get_span_context()
-    seen.append((span.is_recording(), context.is_valid, context.trace_flags, context.trace_state.to_header()))
+    seen.append((is_recording(span), context.is_valid, context.trace_flags, context.trace_state.to_header()))
     for name, *arguments in step.actions:
         getattr(span, name)(*arguments)
     for inner in step.below:
         run(inner, tracers, seen)
-    seen.append(span.is_recording())
+    seen.append(is_recording(span))
+
+
+def is_recording(span):
+    """Calls that are not sampled record for the dependency histogram alone, and do so on purpose."""
+    return span.is_recording() and not isinstance(span, MeasuredSpan)
 
 
 class Ids:

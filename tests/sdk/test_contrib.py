@@ -1,91 +1,29 @@
 """OpenTelemetry's own instrumentations, for real: on without a word, lazily, and in the dependency histogram."""
 
-import sqlite3
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import requests
-import sqlalchemy
+from contrib_calls import ERROR, all_off, observations, sent, shop
 from opentelemetry import trace
-from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
-from opentelemetry.instrumentation.dbapi import trace_integration, unwrap_connect
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.sdk.trace import SpanProcessor
 
 from shopscope._clients import _contrib
 from shopscope._metrics._dependencies import dependency_of
 
-CLIENT, ERROR = 3, 2
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.seen.append(dict(self.headers))
-        self.send_response(500 if self.path == "/fail" else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        """Quiet."""
-
 
 @pytest.fixture
-def shop():
-    server = HTTPServer(("127.0.0.1", 0), _Handler)
-    server.seen = []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def _uninstrument():
-    if RequestsInstrumentor().is_instrumented_by_opentelemetry:
-        RequestsInstrumentor().uninstrument()
+def server():
+    with shop() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
-def uninstrumented():
-    # Any test's `init` may have switched it on: the library has been imported.
-    _uninstrument()
-    # The first instrumentation to start chooses the conventions for the whole process.
-    _OpenTelemetrySemanticConventionStability._initialized = False
-    yield
-    _uninstrument()
-
-
-def points(sink):
-    return {
-        tuple(point.tags[key] for key in ("peer", "kind", "outcome")): point.point
-        for point in sink.points("shopscope.dependency.duration")
-    }
-
-
-def test_requests(observe, sink, shop):
-    """A call by requests has a span with stable conventions, a carried context, and a place in the histogram."""
-    address = f"127.0.0.1:{shop.server_port}"
-    scope = observe(SHOPSCOPE_PEERS=f"{address}=payment")
-    with trace.get_tracer("test").start_as_current_span("parent"):
-        requests.get(f"http://{address}/pay?card=4111", timeout=5)
-        requests.get(f"http://{address}/fail", timeout=5)
-    scope.shutdown()
-    parent, *calls = sorted(sink.spans(3), key=lambda span: span.kind)
-    assert [CLIENT, CLIENT] == [span.kind for span in calls]
-    assert {parent.span_id} == {span.parent_span_id for span in calls}
-    assert {("GET", "127.0.0.1", shop.server_port)} == {
-        (span.tags["http.request.method"], span.tags["server.address"], span.tags["server.port"]) for span in calls
-    }
-    assert {f"http://{address}/pay", f"http://{address}/fail"} == {span.tags["url.full"] for span in calls}
-    assert {span.span_id.hex() for span in calls} == {seen["traceparent"].split("-")[2] for seen in shop.seen}
-    found = points(sink)
-    assert {("payment", "http", "ok"): 1, ("payment", "http", "error"): 1} == {
-        key: point.count for key, point in found.items()
-    }
-    assert parent.trace_id == found["payment", "http", "ok"].exemplars[0].trace_id
+def _off():
+    with all_off():
+        yield
 
 
 def test_requests_and_urllib_names_without_conventions():
@@ -108,24 +46,115 @@ def test_queries_never_leave(observe, sink):
     trace.get_tracer("other").start_span("GET", kind=trace.SpanKind.CLIENT, attributes=attributes).end()
     scope.shutdown()
     address = "http://bank/pay"
-    expected = {"http.url": address, "url.full": address, "http.target": "/pay"}
+    expected = {
+        "http.url": address,
+        "url.full": address,
+        "http.target": "/pay",
+        "server.address": "bank",
+        "peer.service": "bank",
+    }
     assert expected == sink.span().tags
 
 
-@pytest.mark.parametrize("disabled", ["requests", "*", "other, requests"])
-def test_disabled(observe, sink, shop, disabled):
+def test_statements_and_their_parameters_never_leave(observe, sink):
+    """Whatever another's instrumentation records of a statement becomes operation and table; one it names stays."""
+    scope = observe()
+    tracer = trace.get_tracer("other")
+    text = "UPDATE people SET name = 'jane'"
+    for attributes in (
+        {"db.system": "mysql", "db.statement": text, "db.statement.parameters": "jane", "net.peer.name": "db1"},
+        {"db.system.name": "memcached", "db.query.text": "get jane", "db.query.parameter.0": "jane"},
+        {"db.system.name": "mongodb", "db.operation.name": "find", "db.query.text": "find jane"},
+        {"db.system.name": "opensearch", "db.statement": '{"jane": 1}'},
+    ):
+        tracer.start_span("call", kind=trace.SpanKind.CLIENT, attributes=attributes).end()
+    scope.shutdown()
+    assert [("UPDATE", "UPDATE people"), ("GET", "GET"), ("find", None), (None, None)] == [
+        (span.tags.get("db.operation.name"), span.tags.get("db.query.summary")) for span in sink.spans()
+    ]
+    assert {
+        ("db1", "db", "ok", "write"): 1,
+        ("memcached", "cache", "ok", "read"): 1,
+        ("mongodb", "db", "ok", "read"): 1,
+        ("opensearch", "db", "ok", "write"): 1,
+    } == observations(sink, "access")
+    assert "jane" not in sent(sink)
+
+
+def test_exceptions_of_calls(observe, sink):
+    """Texts of exceptions are sent without queries, and those of databases, which quote rows, not at all."""
+    observe()
+    tracer = trace.get_tracer("other")
+    for attributes in ({"server.address": "bank"}, {"db.system": "mysql"}):
+        with (
+            pytest.raises(OSError, match="pay"),
+            tracer.start_as_current_span("call", kind=trace.SpanKind.CLIENT, attributes=attributes),
+        ):
+            raise OSError("GET http://bank/pay?card=4111: is nobody there?")
+    web, database = sink.spans(2)
+    assert ("OSError: GET http://bank/pay is nobody there?", "OSError") == (web.status.message, web.tags["error.type"])
+    assert ("", "OSError") == (database.status.message, database.tags["error.type"])
+    assert ["exception.type"] == [pair.key for pair in database.events[0].attributes]
+    assert "4111" not in sent(sink)
+
+
+def test_not_sampled_by_hand(observe, sink):
+    """A call in a trace that is not sampled has a clock and attributes, once, and nothing else has."""
+    scope = observe(OTEL_TRACES_SAMPLER="always_off")
+    tracer = trace.get_tracer("other")
+    with tracer.start_as_current_span("work") as work:
+        call = tracer.start_span("GET", kind=trace.SpanKind.CLIENT, start_time=1_000_000_000)
+        call.set_attribute("server.address", "bank")
+        call.add_event("sent")
+        call.add_link(work.get_span_context())
+        call.record_exception(OSError())
+        call.set_status(trace.StatusCode.ERROR)
+        publishing = tracer.start_span("send", kind=trace.SpanKind.PRODUCER, attributes={"messaging.system": "kafka"})
+        with trace.use_span(call):
+            below = tracer.start_span("below")
+        assert [False, False, True, True] == [span.is_recording() for span in (work, below, call, publishing)]
+        call.end(3_000_000_000)
+        call.end(9_000_000_000)
+        publishing.end()
+    assert [0, 0] == [span.get_span_context().trace_flags.sampled for span in (call, publishing)]
+    scope.shutdown()
+    assert [] == sink.spans()
+    assert {("bank", "http", "error"): 1, ("kafka", "queue", "ok"): 1} == observations(sink)
+    assert 2.0 in {point.point.sum for point in sink.points("shopscope.dependency.duration")}
+
+
+def test_not_sampled_and_processors(observe, sink):
+    """A processor of the service's sees nothing of a call that its sampler has dropped; the histogram does."""
+    ended = []
+
+    class Recorder(SpanProcessor):
+        """Keeps the names of spans that end."""
+
+        def on_end(self, span):
+            """Keep."""
+            ended.append(span.name)
+
+    scope = observe(OTEL_TRACES_SAMPLER="always_off")
+    trace.get_tracer_provider().add_span_processor(Recorder())
+    trace.get_tracer("other").start_span("GET", kind=trace.SpanKind.CLIENT, attributes={"server.address": "b"}).end()
+    scope.shutdown()
+    assert ([], {("b", "http", "ok"): 1}) == (ended, observations(sink))
+
+
+@pytest.mark.parametrize("disabled", ["requests,urllib3", "*", "other, requests, urllib3"])
+def test_disabled(observe, sink, server, disabled):
     """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS is respected."""
     scope = observe(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled)
-    requests.get(f"http://127.0.0.1:{shop.server_port}/", timeout=5)
+    requests.get(f"{server.url}/", timeout=5)
     scope.shutdown()
     assert [] == sink.spans()
 
 
-def test_what_the_service_has_switched_on_itself(observe, sink, shop):
+def test_what_the_service_has_switched_on_itself(observe, sink, server):
     """An instrumentation that is on already stays as it is: one span a call."""
     RequestsInstrumentor().instrument()
     scope = observe()
-    requests.get(f"http://127.0.0.1:{shop.server_port}/", timeout=5)
+    requests.get(f"{server.url}/", timeout=5)
     scope.shutdown()
     assert 1 == len(sink.spans(1))
 
@@ -177,7 +206,9 @@ def test_lazily(program, sink):
             requests.get("http://127.0.0.1:9/x?token=secret", timeout=5)
         except requests.ConnectionError:
             print("refused")
-        """
+        """,
+        # The standard library's is imported already.
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="urllib",
     )
     code, output, errors = running.finish()
     lines = [line for line in output.splitlines() if not line.startswith("{")]
@@ -192,21 +223,3 @@ def test_damaged_package(tmp_path, monkeypatch):
     (tmp_path / "opentelemetry_instrumentation_broken-1.dist-info").mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing"), *sys.path])
     assert "requests" in _contrib.installed(())
-
-
-def test_driver_below_sqlalchemy(observe, sink):
-    """A driver that OpenTelemetry wraps has one span a statement by itself, and none of its own below an engine."""
-    trace_integration(sqlite3, "connect", "sqlite")
-    try:
-        scope = observe()
-        engine = sqlalchemy.create_engine("sqlite://")
-        with engine.connect() as connection:
-            connection.execute(sqlalchemy.text("SELECT 1 FROM sqlite_master"))
-        engine.dispose()
-        connection = sqlite3.connect(":memory:")
-        connection.cursor().execute("SELECT 2")
-        connection.close()
-    finally:
-        unwrap_connect(sqlite3, "connect")
-    scope.shutdown()
-    assert ["SELECT sqlite_master", "SELECT"] == [span.name for span in sink.spans(2)]

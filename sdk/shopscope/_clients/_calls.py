@@ -17,6 +17,7 @@ from shopscope._export import _wire as wire
 from shopscope._metrics._dependencies import Dependency
 from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline
+from shopscope._tracing._measured import Silence
 from shopscope._tracing._span import ATTRIBUTE, Span
 from shopscope._tracing._tracer import SPAN_KEY, journey_of, new_span_id, new_trace_id
 
@@ -75,19 +76,15 @@ class UntracedCall(NonRecordingSpan):
         series.observe(seconds)
 
 
-class _Silence(NonRecordingSpan):
-    """Where this is the current span, calls are neither traced nor counted."""
-
-
 def attach_silence() -> Token[Context]:
     """Make calls from here on silent, as those that a library makes for a call that is observed already."""
-    silence = _Silence(SpanContext(new_trace_id(), new_span_id(), is_remote=False))
+    silence = Silence(SpanContext(new_trace_id(), new_span_id(), is_remote=False))
     return context_api.attach(context_api.set_value(SPAN_KEY, silence))
 
 
 def is_silent(span: trace.Span) -> bool:
     """Whether ``span`` is what `attach_silence` has made the current one."""
-    return isinstance(span, _Silence)
+    return isinstance(span, Silence)
 
 
 def start_call(pipeline: Pipeline, call: Call) -> trace.Span:
@@ -95,7 +92,7 @@ def start_call(pipeline: Pipeline, call: Call) -> trace.Span:
     parent = get_current_span()
     span = pipeline.tracer.start(call.name, CLIENT, parent)
     if not isinstance(span, Span):
-        if isinstance(parent, _Silence):
+        if isinstance(parent, Silence):
             return span
         return UntracedCall(span.get_span_context(), pipeline, call.dependency)
     span.constant_attributes = call.attributes

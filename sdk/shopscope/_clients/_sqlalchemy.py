@@ -72,10 +72,15 @@ def _connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
 
 
 def _silence_driver(connection: Any, _record: Any) -> None:
-    """Leave out statements of asyncpg, which is observed by itself, too: below an engine they would be there twice."""
+    """Leave out statements of drivers that are observed by themselves: below an engine they would be there twice."""
+    driver = getattr(connection, "driver_connection", connection)
     asyncpg = sys.modules.get("shopscope._clients._asyncpg")
-    if asyncpg is not None and hasattr(connection, "driver_connection"):
-        asyncpg.observed_elsewhere.add(connection.driver_connection)
+    if asyncpg is not None and driver is not connection:
+        asyncpg.observed_elsewhere.add(driver)
+    # psycopg, whose asynchronous connections are not made by `connect` of its module.
+    factory = getattr(driver, "cursor_factory", None)
+    if isinstance(factory, type) and factory.__module__.startswith("opentelemetry."):
+        driver.cursor_factory = factory.__base__
 
 
 def _describe(

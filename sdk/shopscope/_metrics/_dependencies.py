@@ -1,7 +1,7 @@
 """What a service calls: one dependency for each peer, kind and access; no ports, ids or values in a name."""
 
 import ipaddress
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,12 +9,11 @@ from urllib.parse import urlsplit
 _CACHES = frozenset({"redis", "memcached", "valkey"})
 _READS = frozenset(
     {"select", "show", "explain", "with", "values", "find", "aggregate", "count", "ping", "info"}
+    | {"distinct", "getmore", "getitem", "batchgetitem", "query", "pragma", "fetch", "gets"}
     | {"get", "mget", "exists", "ttl", "pttl", "type", "keys", "scan", "strlen", "getrange"}
     | {"hget", "hmget", "hgetall", "hlen", "hkeys", "hvals", "hexists", "hscan", "llen", "lrange", "lindex"}
     | {"smembers", "sismember", "scard", "sscan", "zrange", "zscore", "zrank", "zcard", "zcount", "zscan"}
 )
-
-_ADDRESSES = ("url.full", "http.url", "http.target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +33,29 @@ def access_of(operation: str) -> str:
 def dependency_of(attributes: Mapping[str, Any], peers: Mapping[str, str]) -> Dependency:
     """The dependency that any instrumentation's CLIENT span names, in old or new semantic conventions."""
     system = str(attributes.get("db.system.name") or attributes.get("db.system") or "")
-    address = str(attributes.get("server.address") or attributes.get("net.peer.name") or "")
-    port = attributes.get("server.port") or attributes.get("net.peer.port")
-    url = "" if address else str(attributes.get("url.full") or attributes.get("http.url") or "")
-    if url:
-        address, port = _host_and_port(url)
+    address, port = address_of(attributes)
     declared = str(attributes.get("peer.service") or "")
     if system:
         operation = str(attributes.get("db.operation.name") or attributes.get("db.operation") or "")
         name = declared or peer_name(address, port, peers, system)
         return Dependency(name, "cache" if system in _CACHES else "db", access_of(operation))
-    if "rpc.system" in attributes or "rpc.system.name" in attributes:
-        return Dependency(declared or peer_name(address, port, peers), "rpc")
     if messaging := attributes.get("messaging.system"):
-        return Dependency(declared or str(messaging), "queue", "write")
+        # A cluster has many addresses and is one peer.
+        known = known_peer(address, port, peers) or peers.get(str(messaging))
+        return Dependency(declared or known or str(messaging), "queue", "write")
+    if "rpc.system" in attributes or "rpc.system.name" in attributes:
+        # OpenTelemetry's instrumentation of gRPC knows no address.
+        service = str(attributes.get("rpc.service") or "")
+        return Dependency(declared or peers.get(service) or peer_name(address, port, peers, service), "rpc")
     return Dependency(declared or peer_name(address, port, peers), "http")
 
 
-def drop_queries(attributes: MutableMapping[str, Any]) -> None:
-    """Take query strings out of what another's instrumentation has recorded: they may hold anything."""
-    attributes.pop("url.query", None)
-    for key in _ADDRESSES:
-        value = attributes.get(key)
-        if isinstance(value, str) and "?" in value:
-            attributes[key] = value.partition("?")[0]
+def address_of(attributes: Mapping[str, Any]) -> tuple[str, Any]:
+    """The host and port that a call went to; some instrumentations name nothing but an address of the web."""
+    host = str(attributes.get("server.address") or attributes.get("net.peer.name") or "")
+    if host:
+        return host, attributes.get("server.port") or attributes.get("net.peer.port")
+    return _host_and_port(str(attributes.get("url.full") or attributes.get("http.url") or ""))
 
 
 def peer_name(address: str, port: object, peers: Mapping[str, str], on_loopback: str = "") -> str:
@@ -65,8 +63,7 @@ def peer_name(address: str, port: object, peers: Mapping[str, str], on_loopback:
 
     Loopback says nothing of who is called, so there ``on_loopback`` is the better name where it is known.
     """
-    known = peers.get(f"{address}:{port}") or peers.get(address)
-    if known:
+    if known := known_peer(address, port, peers):
         return known
     host = address.rpartition("@")[2].strip("[]").lower()
     if on_loopback and (not host or host == "localhost" or host.startswith("/") or _is_loopback(host)):
@@ -74,8 +71,13 @@ def peer_name(address: str, port: object, peers: Mapping[str, str], on_loopback:
     return host or "unknown"
 
 
+def known_peer(address: str, port: object, peers: Mapping[str, str]) -> str | None:
+    """The name that ``peers`` has for an address, with its port or without."""
+    return peers.get(f"{address}:{port}") or peers.get(address)
+
+
 def _host_and_port(url: str) -> tuple[str, int | None]:
-    """Where an address of the web leads; some instrumentations name nothing else."""
+    """Where an address of the web leads."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

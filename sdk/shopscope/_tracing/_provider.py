@@ -33,7 +33,7 @@ class TracerProvider(trace.TracerProvider):
 
     def __init__(self, export: Finish, observe: Finish, flush: Callable[[float], bool]) -> None:
         self._export = self.finish = export
-        self._observe = observe
+        self.observe = observe
         self._flush = flush
         self._tracers: dict[tuple[Any, ...], Tracer] = {}
         self._lock = threading.RLock()
@@ -168,7 +168,7 @@ class TracerProvider(trace.TracerProvider):
             tracer.follow()
 
     def _finish_sampled(self, span: Span) -> None:
-        (self._export if span.is_sampled else self._observe)(span)
+        (self._export if span.is_sampled else self.observe)(span)
 
     def _finish_settled(self, span: Span) -> None:
         span.settle(self.limits)

@@ -19,10 +19,11 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from shopscope import _pipeline
+from shopscope._clients._foreign import adopt_call
 from shopscope._configuration._settings import Settings
 from shopscope._errors import ConfigError
 from shopscope._extras import KNOWN_FLAGS
-from shopscope._metrics._dependencies import Dependency, dependency_of
+from shopscope._metrics._dependencies import Dependency
 from shopscope._metrics._selfmetrics import internal_error, log_once
 from shopscope._pipeline import Pipeline, active
 from shopscope._tracing._custom import journey_of
@@ -281,9 +282,6 @@ def adopt(readable: Any, pipeline: Pipeline) -> Span:
     span.start_unix_nano, span.end_unix_nano = readable.start_time, readable.end_time
     span.attributes = dict(readable.attributes)
     span.dependency, span.outcome = _calls.get(own.span_id, (None, ""))
-    if readable.kind in _CLIENTS:
-        span.dependency = span.dependency or dependency_of(span.attributes, pipeline.settings.peers)
-        span.attributes.setdefault("peer.service", span.dependency.peer)
     span.status_code = readable.status.status_code.value
     extras = span.extra()
     extras.status_message = readable.status.description or ""
@@ -294,4 +292,6 @@ def adopt(readable: Any, pipeline: Pipeline) -> Span:
     extras.dropped_attributes = readable.dropped_attributes
     extras.dropped_events = readable.dropped_events
     extras.dropped_links = readable.dropped_links
+    if readable.kind in _CLIENTS:
+        span.dependency = span.dependency or adopt_call(span, pipeline.settings.peers)
     return span

@@ -14,6 +14,7 @@ from shopscope._extras import KNOWN_FLAGS
 from shopscope._tracing._current import SPAN_KEY, CurrentSpan
 from shopscope._tracing._custom import Custom, Request, describe, journey_of, start_custom, start_own
 from shopscope._tracing._ids import new_span_id, new_trace_id, random_bits
+from shopscope._tracing._measured import measured
 from shopscope._tracing._readable import InstrumentationScope
 from shopscope._tracing._sampling import ID_BITS
 from shopscope._tracing._span import SAMPLED_RANDOM, Finish, Span, text_of
@@ -99,6 +100,8 @@ class Tracer(trace.Tracer):
             span = self.start(name, kind.value, parent, context)
             if (attributes or links or start_time is not None) and isinstance(span, Span):
                 describe(span, attributes, links, start_time)
+        if type(span) is NonRecordingSpan:
+            span = measured(self, span, Request(name, kind, parent, context, attributes, links, start_time))
         if not (record_exception and set_status_on_exception) and isinstance(span, Span):
             span.choose_exit(records=record_exception, sets_status=set_status_on_exception)
         return span
