@@ -69,7 +69,7 @@ def test_timer_sums_up_when_nothing_else_is_logged(wait_until):
     repeats = Repeats("1/50ms", reported.append)
     admitted(repeats, 4)
     wait_until(lambda: reported, "the summary")
-    assert ("no answer", True) == (reported[0].template, 0 < reported[0].count <= 3)
+    assert ("no answer", True) == (reported[0].template, 0 < reported[0].lines <= 3)
     repeats.flush()
 
 

@@ -4,13 +4,12 @@ Every fault is collected, so that a service with three wrong settings fails once
 Variables: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
-import dataclasses
 import logging
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from shopscope._configuration._detectors import DETECTORS
 from shopscope._configuration._environment import Environment
@@ -56,16 +55,14 @@ NOT_HONOURED: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LogLimits:
+class LogLimits(NamedTuple):
     """How many attributes a log record may have, and characters a value of it; None means no limit."""
 
     attributes: int = _DEFAULT_COUNT
     value_length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings of one service, checked."""
 
     service: str
@@ -78,9 +75,9 @@ class Settings:
     shutdown_seconds: float
     log_format: str
     log_level: str
-    resource: Mapping[str, str] = field(default_factory=dict)
+    resource: Mapping[str, str] = MappingProxyType({})
     detectors: tuple[str, ...] = tuple(DETECTORS)
-    peers: Mapping[str, str] = field(default_factory=dict)
+    peers: Mapping[str, str] = MappingProxyType({})
     is_disabled: bool = False
     propagators: tuple[str, ...] = W3C
     sampler: Sampler = PARENT_BASED_ALWAYS_ON
@@ -88,17 +85,17 @@ class Settings:
     id_generator: Any = None
     #: Whose spans stand behind the OpenTelemetry API.
     tracer: str = TRACERS[0]
-    span_size: SpanLimits = field(default_factory=SpanLimits)
-    log_size: LogLimits = field(default_factory=LogLimits)
+    span_size: SpanLimits = SpanLimits()
+    log_size: LogLimits = LogLimits()
     has_exemplars: bool = True
     scrape: ScrapeAddress | None = None
-    http: HttpOptions = field(default_factory=HttpOptions)
+    http: HttpOptions = HttpOptions()
     disabled_instrumentations: frozenset[str] = frozenset()
     #: Where our middleware serves all metrics; empty for nowhere.
     metrics_path: str = ""
     freezes_gc: bool = False
     log_repeats: str = DEFAULT_REPEATS
-    redaction: Redaction = field(default_factory=Redaction)
+    redaction: Redaction = Redaction()
     #: Level of the SDK's own messages; None leaves it to the service's logging.
     sdk_log_level: int | None = None
     #: Variables that are set and have no effect.
@@ -129,8 +126,7 @@ def read_settings(
     settings = _read(
         env, service, endpoint, {"service.version": version, "deployment.environment.name": environment}, config
     )
-    settings = dataclasses.replace(
-        settings,
+    settings = settings._replace(
         metrics_path=_read_metrics_path(env, metrics_path),
         freezes_gc=env.flag("SHOPSCOPE_GC_FREEZE") if freeze_gc is None else freeze_gc,
         redaction=read_redaction(env, redact_keys, redact_patterns),
@@ -275,7 +271,7 @@ def _read_scrape(env: Environment, endpoint: Endpoint) -> ScrapeAddress | None:
 def _bounded(env: Environment, endpoint: Endpoint) -> Endpoint:
     """A push of metrics is one attempt, so that the shorter of the two timeouts is both."""
     most = env.timeout("OTEL_METRIC_EXPORT_TIMEOUT", 30_000) or 0.0
-    return dataclasses.replace(endpoint, timeout_seconds=min(endpoint.timeout_seconds, most))
+    return endpoint._replace(timeout_seconds=min(endpoint.timeout_seconds, most))
 
 
 def _check_metrics(env: Environment) -> None:

@@ -6,7 +6,8 @@ Source: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 import importlib.util
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from shopscope._configuration._environment import Environment
@@ -20,8 +21,7 @@ _EXPORTERS = ("otlp", "console", "otlp/stdout")
 _SCRAPED = (*_EXPORTERS, "prometheus")
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     """Files for a secure connection; an empty path is the system's own choice."""
 
     certificate: str = ""
@@ -41,12 +41,11 @@ class Tls:
         return context
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where one signal goes, and how."""
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     timeout_seconds: float = 10.0
     is_gzip: bool = True
     exporters: tuple[str, ...] = ("otlp",)

@@ -10,9 +10,8 @@ import http.client
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import orjson
@@ -37,8 +36,7 @@ class Outcome(Enum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The endpoint's answer: outcome, reason in words, seconds it asks to wait, records it rejected."""
 
     outcome: Outcome

@@ -6,7 +6,6 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from opentelemetry import context as context_api
@@ -30,8 +29,7 @@ class Record(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class QueueLimits:
+class QueueLimits(NamedTuple):
     """Bounds of a signal's queue: records, bytes, records a request, and seconds between requests.
 
     ``export_seconds`` bounds the attempts for one request; None tries until the endpoint takes it.

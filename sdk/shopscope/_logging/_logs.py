@@ -282,7 +282,7 @@ class LogPipeline:
             "event": "repeated lines left out",
             "level": repeat.level,
             "repeated_event": repeat.template,
-            "repeats": repeat.count,
+            "repeats": repeat.lines,
             "period_seconds": repeat.period_seconds,
         }
         if repeat.logger:

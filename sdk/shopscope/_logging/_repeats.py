@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shopscope._errors import ConfigError
 from shopscope.config import parse_duration
@@ -16,23 +16,24 @@ _MAX_TEMPLATES = 1024
 _MAX_TEMPLATE_CHARACTERS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(NamedTuple):
     """Lines of one level, logger and template that were not written in a period."""
 
     level: str
     logger: str
     template: str
-    count: int
+    lines: int
     period_seconds: float
 
 
-@dataclass(slots=True)
 class _Period:
     """One template's count since ``began`` (``time.monotonic``, seconds)."""
 
-    began: float
-    seen: int = 0
+    __slots__ = ("began", "seen")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.seen = 0
 
 
 def parse_repeats(text: str, where: str = "repeats") -> tuple[int, float]:

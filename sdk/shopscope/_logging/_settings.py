@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from shopscope._configuration._environment import Environment
 from shopscope._errors import ConfigError
@@ -11,8 +10,7 @@ from shopscope._logging._repeats import DEFAULT_REPEATS, parse_repeats
 from shopscope._logging._setup import DEFAULT_LEVEL, parse_levels
 
 
-@dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(NamedTuple):
     """What the user redacts beyond our own keys and patterns."""
 
     keys: tuple[str, ...] = ()

@@ -2,8 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 _CACHES = frozenset({"redis", "memcached", "valkey"})
@@ -16,8 +15,7 @@ _READS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(NamedTuple):
     """One line of the dependency histogram: who is called, how, and whether to read or to write."""
 
     peer: str

@@ -4,11 +4,10 @@ OTLP names translate to the Prometheus ones by the OpenTelemetry rules (dots to 
 appended), so that dashboards hold whichever way the data came.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class MetricName:
+class MetricName(NamedTuple):
     """How one metric is called.
 
     Attributes:

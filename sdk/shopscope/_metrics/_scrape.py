@@ -3,8 +3,7 @@
 Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#prometheus-exporter
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import start_http_server
 
@@ -12,8 +11,7 @@ from shopscope._metrics._exposition import Exposition
 from shopscope._metrics._selfmetrics import log_once
 
 
-@dataclass(frozen=True, slots=True)
-class ScrapeAddress:
+class ScrapeAddress(NamedTuple):
     """Where the page is served."""
 
     host: str

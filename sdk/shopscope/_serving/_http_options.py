@@ -6,7 +6,7 @@ https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shopscope._configuration._environment import Environment
 from shopscope._serving._routes import KNOWN_METHODS
@@ -21,8 +21,7 @@ _MAX_VALUE_CHARACTERS = 1024
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class CapturedHeaders:
+class CapturedHeaders(NamedTuple):
     """Which headers become attributes of a span, and which of them without their value."""
 
     request: re.Pattern[str] | None
@@ -50,8 +49,7 @@ class CapturedHeaders:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class HttpOptions:
+class HttpOptions(NamedTuple):
     """Choices for requests, of the server and of clients; None where nothing was chosen, so that nothing is done."""
 
     server_headers: CapturedHeaders | None = None

@@ -1,7 +1,6 @@
 """Runs the SDK with memory in place of a network."""
 
 import contextlib
-import dataclasses
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -111,7 +110,7 @@ def _settings(
     resource = dict(settings.resource)
     if given.namespace:
         resource["service.namespace"] = given.namespace
-    return dataclasses.replace(settings, shop=given, resource=resource)
+    return settings._replace(shop=given, resource=resource)
 
 
 def _read_shop(text: str) -> Shop:

@@ -4,7 +4,6 @@ The tracer's short ways are for those who have none; everyone else's spans come 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 _SAMPLED, _RANDOM = TraceFlags.SAMPLED, TraceFlags.RANDOM_TRACE_ID
 
 
-@dataclass(frozen=True, slots=True)
-class Custom:
+class Custom(NamedTuple):
     """What the service wants otherwise than the default. ``ids`` None means random ids."""
 
     sampler: Sampler = PARENT_BASED_ALWAYS_ON

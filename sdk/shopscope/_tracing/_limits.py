@@ -4,8 +4,7 @@ Source: https://opentelemetry.io/docs/specs/otel/trace/sdk/#span-limits
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from shopscope._export._wire import safe_str
 from shopscope._metrics._selfmetrics import log_once
@@ -18,8 +17,7 @@ _PLAIN = (bool, int, float, type(None))
 _MAX_NESTING = 16
 
 
-@dataclass(frozen=True, slots=True)
-class SpanLimits:
+class SpanLimits(NamedTuple):
     """Counts of attributes, events and links a span, attributes an event or link, and characters a value.
 
     What comes when a count is reached is dropped and counted on the span. ``value_length`` None means no limit.
