@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from shopscope_ops.reference._attributes import render_attributes
 from shopscope_ops.reference._environment import render_environment
 from shopscope_ops.reference._errors import render_errors
 from shopscope_ops.reference._metrics import render_metrics
@@ -10,7 +11,12 @@ from shopscope_ops.reference._metrics import render_metrics
 
 def pages() -> Mapping[str, str]:
     """File name and content of each generated page."""
-    return {"environment.md": render_environment(), "errors.md": render_errors(), "metrics.md": render_metrics()}
+    return {
+        "attributes.md": render_attributes(),
+        "environment.md": render_environment(),
+        "errors.md": render_errors(),
+        "metrics.md": render_metrics(),
+    }
 
 
 def write(folder: Path) -> None:
