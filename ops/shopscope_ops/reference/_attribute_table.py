@@ -67,7 +67,7 @@ _ON_SPANS = (
     Attribute(
         "error.type",
         ("server", *_CLIENTS, "contrib", *_TASKS, "access"),
-        "The exception's type; or the status as text: from 500 of a request that is served, from 400 of one that is made.",
+        "The exception's type; or the status as text: from 500 of a request served, from 400 of one made.",
         "the code",
     ),
     Attribute("http.request.header.<name>", ("server", "http"), "Headers that are to be captured.", "", "string array"),
