@@ -7,6 +7,7 @@ import random
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from shopscope._redaction._patterns import is_card
@@ -111,6 +112,10 @@ class _Maker:
         self.secrets += [digits.encode(), text.encode()]
         return text
 
+    def number(self) -> int:
+        """A card's number, as a number."""
+        return int(self.card().replace(" ", "").replace("-", "").replace(".", ""))
+
     def iban(self) -> str:
         """A German or British account, with or without spaces."""
         account = "".join(self._random.choices(string.digits, k=18 if self._random.random() < 0.5 else 14))
@@ -210,8 +215,10 @@ class _Maker:
             lambda: [Raising(), RaisingDict(), {"a": Raising()}],
             lambda: Shouting(self.word()),
             lambda: {Shouting(self.word()), 1},
-            lambda: int(self.card().replace(" ", "").replace("-", "").replace(".", "")),
-            lambda: [int(self.card().replace(" ", "").replace("-", "").replace(".", "")), float("nan"), float("-inf")],
+            self.number,
+            lambda: float(self.number()),
+            lambda: Decimal(self.number()).normalize(),
+            lambda: [self.number(), float("nan"), float("-inf"), {float(self.number()): Decimal(self.number())}],
             lambda: self.text().encode("utf-8", "replace"),
             lambda: bytes(self._random.randrange(256) for _ in range(300)),
             lambda: 10**5000,
