@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--prerelease if-necessary-or-explicit pyproject.toml
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,35 +30,41 @@ bench: $(VENV)/dev.installed ## Measure the budgets
 	@$(BIN)/python bench/store.py
 	@$(BIN)/python bench/answers.py
 
-bench-sdk: $(BENCH)/bench.installed ## Measure what the SDK costs, beside other agents
-	@$(BENCH)/bin/python bench/sdk/run.py $(ARGS)
+# Each environment has what a service has, and the SDK from a wheel as a service has it.
+bench-sdk: $(VENV)/dev.installed $(BENCH)/bench.installed $(BENCH)/bench-agents.installed ## Measure what the SDK costs, beside other agents
+	@rm -rf $(BENCH)/wheel
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(BENCH)/wheel .
+	@for set in bench bench-agents; do \
+		$(BENCH)/$$set/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(BENCH)/wheel/*.whl || exit 1; \
+	done
+	@$(BIN)/python bench/sdk/run.py --environments $(BENCH) $(ARGS)
 
 generate: $(VENV)/dev.installed ## Renew what is generated from the code
 	@$(BIN)/python -m shopscope_ops.reference
 
 lock: $(VENV)/dev.installed ## Renew the locked requirements from pyproject.toml
 	@$(BIN)/pip install --quiet uv
-	@for set in demo dev bench; do \
-		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-			--prerelease if-necessary-or-explicit --extra demo --group $$set pyproject.toml --output-file requirements/$$set.txt; \
-	done
+	@for set in demo dev; do $(COMPILE) --extra demo --group $$set --output-file requirements/$$set.txt || exit 1; done
+	@$(COMPILE) --group bench --output-file requirements/bench.txt
+	@$(COMPILE) --group bench-agents --constraint requirements/bench.txt --output-file requirements/bench-agents.txt
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A marker newer than what it was made from; half an installation leaves no marker.
-define install
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"shopscope needs Python 3.11 or newer: {sys.version.split()[0]}; run make PYTHON=python3.12")'
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 	@echo "Installing requirements/$*.txt into $(1) ..."
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/$*.txt
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
 endef
 
 $(VENV)/%.installed: requirements/%.txt pyproject.toml
-	$(call install,$(VENV))
+	$(call environment,$(VENV))
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
 
-# An environment of its own, because the agents that are compared pin each other's versions.
-$(BENCH)/%.installed: requirements/%.txt pyproject.toml
-	$(call install,$(BENCH))
+# Environments of their own: what a peer brings along must not weigh on the others.
+$(BENCH)/%.installed: requirements/%.txt
+	$(call environment,$(BENCH)/$*)
+	@touch $@

@@ -1,140 +1,130 @@
 """What observing costs: one run, interleaved rounds, every agent against the same service on the same machine.
 
-    python bench/sdk/run.py [--rounds 3] [--agents bare,shopscope,opentelemetry] [--json]
+    make bench-sdk
+    python bench/sdk/run.py --rounds 1 --seconds 1 --starts 1 --agents bare,shopscope,opentelemetry
 
-Prints CPU added per request (in-process, under load), latency at a paced load, import and init, memory, and whether
-each budget is met; ends with 1 if one is missed.
+Prints CPU added per request (in-process, under load, with client calls), latency at a paced load, import and init,
+memory, what of it arrived at the sink, and whether each budget is met; ends with 1 if one is missed.
 """
 
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
-import os
-import socket
-import statistics
+import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import psutil
+import uvloop
+from figures import Delivery, Figures
 from load import pace, saturate
-from services import AGENTS
-from shopscope_ops.demo.backends import start_postgres, start_redis
+from report import show
+from surroundings import AGENTS, HERE, HUNG, Surroundings, free_port, process, say_goodbye, surroundings, wait_for
 
-HERE = Path(__file__).parent
-LOAD_SECONDS, CONNECTIONS, PACED_SECONDS, PACED_RATE = 5.0, 16, 6.0, 390.0
-IMPORT_RUNS = 7
-WITH_CLIENTS = {"bare", "shopscope", "opentelemetry"}
-Figures = dict[tuple[str, str], list[float]]
-
-
-def free_port() -> int:
-    """A port nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def process(command: list[str], environment: dict[str, str], core: int | None = None) -> Iterator[subprocess.Popen]:
-    """A child on one core, ended with the block."""
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=HERE)
-    if core is not None and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(child.pid, {core})
-    try:
-        yield child
-    finally:
-        child.kill()
-        child.communicate()
-
-
-def wait_for(port: int) -> None:
-    """Until something listens."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise TimeoutError(port)
+CONNECTIONS, PACED_RATE = 16, 390.0
+JUDGED = {"bare", "shopscope", HUNG}  # their p99 is a budget: it rests on three times as many requests
+WARM_UP_SECONDS = 1.0
 
 
 class Bench:
-    """The surroundings of one run and the figures it collects."""
+    """Measures one agent after the other and collects the figures."""
 
-    def __init__(self, sink: int, hung: int, environment: dict[str, str]) -> None:
-        self.sink = sink
-        self.hung = hung
-        self.environment = environment
-        self.figures: Figures = defaultdict(list)
+    def __init__(self, around: Surroundings, seconds: float) -> None:
+        self.around = around
+        self.seconds = seconds
+        self.figures = Figures()
 
-    def environment_of(self, agent: str, service: str) -> dict[str, str]:
-        """Every agent at its defaults, sending to the sink; a hung one for the agent named so."""
-        port = self.hung if agent.endswith("hung") else self.sink
-        endpoint = f"http://127.0.0.1:{port}"
-        return self.environment | {
-            "BENCH_AGENT": agent.partition(",")[0],
-            "BENCH_SERVICE": service,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-            "OTEL_SERVICE_NAME": "checkout",
-            "DD_TRACE_AGENT_URL": endpoint,
-            "DD_SERVICE": "checkout",
-            "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
-            "SHOPSCOPE_CONFIG": str(HERE / "shopscope.toml"),
-        }
+    def script(self, agent: str, service: str, *arguments: str) -> dict[str, Any]:
+        """Run a script beside this one as an agent; the result that it prints."""
+        with self.around.cores.for_service(), self.output(agent, service).open("wb") as output:
+            done = subprocess.run(
+                [self.around.python(agent), *arguments],
+                env=self.around.environment(agent, service), cwd=HERE, check=False,
+                stdout=output, stderr=subprocess.PIPE,
+            )  # fmt: skip
+        *before, last = done.stderr.decode().splitlines() or [""]
+        if done.returncode or not last.startswith("{"):
+            raise RuntimeError(f"{agent} {service}: " + "\n".join([*before, last])[-2000:])
+        return dict(json.loads(last))
+
+    def output(self, agent: str, service: str) -> Path:
+        """Where standard output of the service goes, as it would go to a container's log file."""
+        return self.around.folder / f"{agent}-{service}.log"
+
+    def look(self, agent: str, service: str) -> None:
+        """How many spans the agent makes of one request, when nothing is in its way."""
+        self.around.counts()
+        result = self.script(agent, service, "service.py", "0")
+        # Rounded: some make a few more when a process starts or connects.
+        self.figures.spans_per_request[agent, service] = round(self.around.counts()["spans"] / result["requests"])
 
     def in_process(self, agent: str, service: str) -> None:
         """CPU without sockets; memory after all requests."""
-        command = [sys.executable, "service.py"]
-        done = subprocess.run(
-            command, env=self.environment_of(agent, service), cwd=HERE, check=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        lines = [line for line in done.stderr.splitlines() if line.startswith("{")]
-        if not lines:
-            raise RuntimeError(f"{agent} {service}: {done.stderr[-2000:]}")
-        result = json.loads(lines[-1])
-        self.figures[agent, f"{service} in-process"].append(result["best_us"])
-        self.figures[agent, f"{service} memory"].append(result["memory_mib"])
+        self.around.counts()
+        result = self.script(agent, service, "service.py", str(self.seconds))
+        self.deliver(agent, service, int(result["requests"]))
+        self.figures.values[agent, f"{service} in-process"].append(result["best_us"])
+        self.figures.values[agent, f"{service} in-process, all"].append(result["all_us"])
+        if service == "plain":
+            self.figures.values[agent, "memory"].append(result["memory_mib"])
 
-    def served(self, agent: str, service: str) -> None:
+    def served(self, agent: str) -> None:
         """CPU of the server process under load, then latency at a paced load."""
-        port = free_port()
-        command = [sys.executable, "-m", "uvicorn", "--factory", "service:make_app", "--port", str(port)]
-        command += ["--log-level", "warning", "--no-access-log", "--loop", "uvloop"]
-        with process(command, self.environment_of(agent, service), core=0) as child:
-            wait_for(port)
-            asyncio.run(saturate(port, 1.0, CONNECTIONS))
-            watched = psutil.Process(child.pid)
-            if not agent.endswith("hung"):
-                before = sum(watched.cpu_times()[:2])
-                taken = asyncio.run(saturate(port, LOAD_SECONDS, CONNECTIONS))
-                cpu = sum(watched.cpu_times()[:2]) - before
-                self.figures[agent, f"{service} load"].append(cpu / len(taken) * 1e6)
-                self.figures[agent, f"{service} load p99"].append(percentile(taken, 0.99) * 1e3)
-            taken = asyncio.run(pace(port, PACED_SECONDS, PACED_RATE))
-            self.figures[agent, f"{service} paced p50"].append(percentile(taken, 0.5) * 1e3)
-            self.figures[agent, f"{service} paced p99"].append(percentile(taken, 0.99) * 1e3)
+        self.around.counts()
+        port, values = free_port(), self.figures.values
+        command = [self.around.python(agent), "-m", "uvicorn", "--factory", "service:make_app", "--port", str(port)]
+        command += ["--log-level", "warning", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
+        with contextlib.ExitStack() as stack:
+            with self.around.cores.for_service():
+                environment, output = self.around.environment(agent, "plain"), self.output(agent, "plain")
+                child = stack.enter_context(process(command, environment, output))
+            wait_for(port, child)
+            requests = len(run(saturate(port, WARM_UP_SECONDS, CONNECTIONS)))
+            if agent != HUNG:
+                requests += self.loaded(agent, child.pid, port)
+            taken = run(pace(port, self.seconds * (3 if agent in JUDGED else 1), PACED_RATE))
+            values[agent, "paced p50"].append(percentile(taken, 0.5) * 1e3)
+            values[agent, "paced p99"].append(percentile(taken, 0.99) * 1e3)
+            if agent == HUNG:
+                return  # killed: what it has left has nowhere to go
+            say_goodbye(child)
+        self.deliver(agent, "plain", requests + len(taken))
 
-    def import_and_init(self, agent: str) -> None:
-        """Milliseconds beyond importing FastAPI."""
-        line = (
-            "import sys, time; sys.path.insert(0, '.')\n"
-            "import fastapi, services\n"
-            "app = services.checkout_service(lambda name: None)\n"
-            "began = time.perf_counter()\n"
-            f"services.build({agent!r}, 'plain')\n"
-            "print((time.perf_counter() - began) * 1e3)"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", line], env=self.environment_of(agent, "plain"), cwd=HERE, check=True,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        self.figures[agent, "import and init"].append(float(done.stdout.split()[-1]))
+    def loaded(self, agent: str, pid: int, port: int) -> int:
+        """CPU and latency while as many requests come as go; how many they were."""
+        values, watched = self.figures.values, psutil.Process(pid)
+        before = sum(watched.cpu_times()[:2])
+        taken = run(saturate(port, self.seconds, CONNECTIONS))
+        values[agent, "plain load"].append((sum(watched.cpu_times()[:2]) - before) / len(taken) * 1e6)
+        values[agent, "load p50"].append(percentile(taken, 0.5) * 1e3)
+        values[agent, "load p99"].append(percentile(taken, 0.99) * 1e3)
+        return len(taken)
+
+    def start(self, agent: str) -> None:
+        """A fresh interpreter until the service could begin."""
+        result = self.script(agent, "plain", "start.py")
+        for what, key in (("import wall", "wall_ms"), ("import CPU", "cpu_ms"), ("start wall", "whole_wall_ms")):
+            self.figures.values[agent, what].append(result[key])
+
+    def deliver(self, agent: str, service: str, requests: int) -> None:
+        """Count what has arrived of a process that has ended."""
+        lines = sum(_is_access_line(line) for line in self.output(agent, service).open("rb"))
+        self.figures.deliveries.append(Delivery(agent, service, requests, lines, self.around.counts()))
+
+
+def _is_access_line(line: bytes) -> bool:
+    return line.startswith(b"{") and b"/checkout/{cart_id}" in line and b'"trace_id"' in line
+
+
+def run(work: Coroutine[Any, Any, list[float]]) -> list[float]:
+    """On uvloop: the client must not be what is measured."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -142,103 +132,53 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def middle(figures: Figures, agent: str, what: str) -> float:
-    """Median of the rounds."""
-    return statistics.median(figures[agent, what])
-
-
-def added(figures: Figures, agent: str, what: str) -> float:
-    """What an agent adds to the bare service."""
-    return middle(figures, agent, what) - middle(figures, "bare", what)
-
-
-def print_table(figures: Figures, agents: list[str]) -> None:
-    """Every figure that was measured, one agent a line."""
-    for what in dict.fromkeys(what for _, what in figures):
-        print(f"\n{what}")
-        for agent in agents:
-            values = figures.get((agent, what))
-            if not values:
-                continue
-            is_compared = agent != "bare" and figures.get(("bare", what))
-            more = f"  + {added(figures, agent, what):8.1f}" if is_compared else ""
-            spread = f"rounds {min(values):.1f} to {max(values):.1f}"
-            print(f"  {agent:26}{statistics.median(values):9.1f}{more:12}   {spread}")
-
-
-def budgets(figures: Figures) -> list[tuple[str, float, float]]:
-    """Name, figure and limit of every budget of the design that this run can judge."""
-
-    def ratio(what: str) -> float:
-        return added(figures, "shopscope", what) / added(figures, "opentelemetry", what)
-
-    bare_p99 = middle(figures, "bare", "plain paced p99")
-    return [
-        ("CPU added in-process, of OpenTelemetry's", ratio("plain in-process"), 1 / 15),
-        ("CPU added under load, of OpenTelemetry's", ratio("plain load"), 1 / 10),
-        ("CPU added with client spans, of OpenTelemetry's", ratio("calling in-process"), 1 / 6),
-        ("p99 at a paced load, of bare", middle(figures, "shopscope", "plain paced p99") / bare_p99, 1.2),
-        ("the same with a hung collector", middle(figures, "shopscope, hung", "plain paced p99") / bare_p99, 1.2),
-        ("import and init, ms", added(figures, "shopscope", "import and init"), 60.0),
-        ("memory added, MiB", added(figures, "shopscope", "plain memory"), 8.0),
-    ]
-
-
-@contextlib.contextmanager
-def surroundings() -> Iterator[Bench]:
-    """Sink, hung collector, PostgreSQL and Redis, on the core that the measured service does not use."""
-    sink, hung = free_port(), free_port()
-    environment = dict(os.environ)
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for name in ("postgres", "redis"):
-            (folder / name).mkdir()
-        for port, what in ((sink, "answer"), (hung, "hang")):
-            stack.enter_context(process([sys.executable, "peer.py", str(port), what], environment, core=1))
-            wait_for(port)
-        environment["BENCH_DATABASE"] = stack.enter_context(start_postgres(folder / "postgres"))
-        environment["BENCH_REDIS"] = stack.enter_context(start_redis(folder / "redis"))
-        environment["BENCH_PEER"] = f"http://127.0.0.1:{sink}"
-        yield Bench(sink, hung, environment)
-
-
-def run_rounds(bench: Bench, rounds: int, agents: list[str]) -> None:
+def measure(bench: Bench, rounds: int, starts: int, agents: list[str]) -> None:
     """Agents in turn, so that a machine that becomes slower does so for all of them."""
+    for agent in agents:
+        for service in ("plain", "calling"):
+            bench.look(agent, service)
     for number in range(rounds):
         for agent in agents:
             print(f"round {number + 1}: {agent}", file=sys.stderr)
             bench.in_process(agent, "plain")
-            bench.served(agent, "plain")
-            if agent in WITH_CLIENTS:
-                bench.in_process(agent, "calling")
-        bench.served("shopscope, hung", "plain")
-    for _ in range(IMPORT_RUNS):
+            bench.in_process(agent, "calling")
+            bench.served(agent)
+        if "shopscope" in agents:
+            print(f"round {number + 1}: {HUNG}", file=sys.stderr)
+            bench.served(HUNG)
+    for _ in range(starts):
         for agent in agents:
-            bench.import_and_init(agent)
+            bench.start(agent)
+
+
+def parse() -> argparse.Namespace:
+    """Options; the defaults take about ten minutes on two cores."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--environments", type=Path, default=Path(".venv-bench"), help="where make has put them")
+    parser.add_argument("--agents", default=",".join(AGENTS), help="bare must be one of them")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.5, help="of each measurement")
+    parser.add_argument("--starts", type=int, default=11, help="fresh interpreters for each agent")
+    parser.add_argument("--json", type=Path, help="also write every value to this file")
+    options = parser.parse_args()
+    options.agents = options.agents.split(",")
+    if "bare" not in options.agents or set(options.agents) - set(AGENTS):
+        parser.error(f"--agents must name bare, and any of {', '.join(AGENTS[1:])}: {','.join(options.agents)}")
+    return options
 
 
 def main() -> int:
     """Run all rounds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--agents", default=",".join(AGENTS))
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    agents = options.agents.split(",")
-    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {1})
-    with surroundings() as bench:
-        run_rounds(bench, options.rounds, agents)
+    options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
+    gc.disable()  # the client's pauses would be taken for the service's
+    with surroundings(options.environments.resolve()) as around:
+        bench = Bench(around, options.seconds)
+        measure(bench, options.rounds, options.starts, options.agents)
     if options.json:
-        print(json.dumps({f"{agent} | {what}": values for (agent, what), values in bench.figures.items()}, indent=1))
-    else:
-        print_table(bench.figures, [*agents, "shopscope, hung"])
-    verdicts = budgets(bench.figures)
-    print("\nbudgets")
-    for name, figure, limit in verdicts:
-        verdict = "met   " if figure <= limit else "MISSED"
-        print(f"  {verdict} {name:50}{figure:8.3f}   limit {limit:.3f}")
-    return 0 if all(figure <= limit for _, figure, limit in verdicts) else 1
+        values = {f"{agent} | {what}": values for (agent, what), values in bench.figures.values.items()}
+        options.json.write_text(json.dumps(values, indent=1))
+    return 0 if show(bench.figures, options.agents, options.rounds) else 1
 
 
 if __name__ == "__main__":

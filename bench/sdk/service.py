@@ -1,4 +1,8 @@
-"""The measured process. ``BENCH_AGENT`` and ``BENCH_SERVICE`` choose; run by uvicorn, or as a script in-process."""
+"""The measured process. ``BENCH_AGENT`` and ``BENCH_SERVICE`` choose; run by uvicorn, or as a script in-process.
+
+python service.py SECONDS      requests without sockets for so long; a result on standard error
+python service.py 0            200 requests only, to see what an agent sends
+"""
 
 import asyncio
 import gc
@@ -7,9 +11,10 @@ import os
 import resource
 import sys
 import time
+from pathlib import Path
 
-from fastapi import FastAPI
 from services import build
+from fastapi import FastAPI
 from starlette.types import Message
 
 BODY = b'{"sku":"sku-1","quantity":2}'
@@ -20,7 +25,9 @@ HEADERS = [
     (b"content-length", str(len(BODY)).encode()),
     (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
 ]
-WARM_UP, BATCH, BATCHES = 1000, 500, 16
+FEW = 200
+# Their spans are whole export batches of 512, so that every batch of requests pays for as many exports as any other.
+BATCHES, LEAST_BATCHES = {"plain": 1024, "calling": 256}, 4
 
 
 def make_app() -> FastAPI:
@@ -46,24 +53,49 @@ async def request(app: FastAPI) -> None:
     await app(scope, receive, send)
 
 
-async def measure() -> None:
-    """CPU of the whole process, all threads, per request: the best and the middle batch."""
-    app = make_app()
+async def some(app: FastAPI, number: int) -> float:
+    """CPU of the whole process, all threads, in µs a request."""
+    started = time.process_time()
+    for _ in range(number):
+        await request(app)
+    return (time.process_time() - started) / number * 1e6
+
+
+def peak_memory_mib() -> float:
+    """Of this program alone: the limit that ``getrusage`` reports is inherited from what started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+async def measure(seconds: float) -> dict[str, float]:
+    """CPU a request: of the best batch, the middle one, and of all until the last span has left."""
+    app, batch = make_app(), BATCHES[os.environ["BENCH_SERVICE"]]
+    if not seconds:
+        async with app.router.lifespan_context(app):
+            await some(app, FEW)
+        return {"requests": FEW}
+    batches: list[float] = []
     async with app.router.lifespan_context(app):
-        for _ in range(WARM_UP):
-            await request(app)
-        batches = []
-        for _ in range(BATCHES):
-            started = time.process_time()
-            for _ in range(BATCH):
-                await request(app)
-            batches.append((time.process_time() - started) / BATCH * 1e6)
-    gc.collect()
-    memory_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result = {"best_us": min(batches), "median_us": sorted(batches)[BATCHES // 2], "memory_mib": memory_kib / 1024}
-    print(json.dumps(result), file=sys.stderr)
+        await some(app, batch)
+        began, end = time.process_time(), time.monotonic() + seconds
+        while time.monotonic() < end or len(batches) < LEAST_BATCHES:
+            batches.append(await some(app, batch))
+        gc.collect()
+        memory = peak_memory_mib()
+    return {
+        "requests": batch * (len(batches) + 1),
+        "best_us": min(batches),
+        "middle_us": sorted(batches)[len(batches) // 2],
+        "all_us": (time.process_time() - began) / batch / len(batches) * 1e6,
+        "memory_mib": memory,
+    }
 
 
 if __name__ == "__main__":
-    asyncio.run(measure())
+    print(json.dumps(asyncio.run(measure(float(sys.argv[1])))), file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(0)  # agents differ in how long they take to say goodbye; that is not what is measured

@@ -1,16 +1,25 @@
-"""The two services that every agent observes, and the one line (or more) that each agent needs."""
+"""The two services that every agent observes, and the lines that each agent needs; nothing else is imported."""
 
 import asyncio
-import logging
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
+if os.environ.get("BENCH_AGENT") == "ddtrace":
+    import ddtrace.auto  # noqa: F401 (its documentation wants it before what it patches)
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-AGENTS = ("bare", "shopscope", "opentelemetry", "fastapi", "logfire", "ddtrace")
+Span = Callable[[str], Any]
+
+
+class Observer(NamedTuple):
+    """An agent that is set up: how a service makes a span of its own, what the application needs, the last flush."""
+
+    span: Span
+    instrument: Callable[[FastAPI], object]
+    finish: Callable[[], object]
 
 
 class Line(BaseModel):
@@ -20,22 +29,28 @@ class Line(BaseModel):
     quantity: int
 
 
-def checkout_service(span: Callable[[str], Any]) -> FastAPI:
+def checkout_service(observer: Observer) -> FastAPI:
     """One route: a validated body, three awaits, one child span."""
-    app = FastAPI()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(observer.finish)
+
+    app = FastAPI(lifespan=lifespan)
 
     @app.post("/checkout/{cart_id}")
     async def checkout(cart_id: int, line: Line) -> dict[str, int]:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        with span("price"):
+        with observer.span("price"):
             await asyncio.sleep(0)
         return {"cart": cart_id, "quantity": line.quantity}
 
     return app
 
 
-def calling_service(span: Callable[[str], Any]) -> FastAPI:
+def calling_service(observer: Observer) -> FastAPI:
     """One route that makes one httpx call, two SQL statements and one cache read."""
     import httpx  # noqa: PLC0415 (the other service must not pay for its imports)
     import redis.asyncio  # noqa: PLC0415 (same)
@@ -45,7 +60,7 @@ def calling_service(span: Callable[[str], Any]) -> FastAPI:
     clients: dict[str, Any] = {}
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> Any:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         clients["http"] = httpx.AsyncClient(base_url=os.environ["BENCH_PEER"])
         clients["db"] = create_async_engine(os.environ["BENCH_DATABASE"])
         clients["cache"] = redis.asyncio.Redis.from_url(os.environ["BENCH_REDIS"])
@@ -53,12 +68,13 @@ def calling_service(span: Callable[[str], Any]) -> FastAPI:
         await clients["http"].aclose()
         await clients["cache"].aclose()
         await clients["db"].dispose()
+        await asyncio.to_thread(observer.finish)
 
     app = FastAPI(lifespan=lifespan)
 
     @app.post("/checkout/{cart_id}")
     async def checkout(cart_id: int, line: Line) -> dict[str, int]:
-        with span("price"):
+        with observer.span("price"):
             await clients["cache"].get(f"price:{line.sku}")
         await clients["http"].get(f"/stock/{line.sku}")
         async with clients["db"].connect() as connection:
@@ -69,32 +85,38 @@ def calling_service(span: Callable[[str], Any]) -> FastAPI:
     return app
 
 
-SERVICES: dict[str, Callable[[Callable[[str], Any]], FastAPI]] = {"plain": checkout_service, "calling": calling_service}
+SERVICES: dict[str, Callable[[Observer], FastAPI]] = {"plain": checkout_service, "calling": calling_service}
 
 
 def build(agent: str, service: str) -> FastAPI:
     """A service under an agent, everything that the agent does at its defaults and sent to the local sink."""
-    return _BUILDERS[agent](SERVICES[service], service == "calling")
-
-
-Make = Callable[[Callable[[str], Any]], FastAPI]
-
-
-def _bare(make: Make, _: bool) -> FastAPI:  # noqa: FBT001 (one signature for all agents)
-    logging.disable(logging.CRITICAL)
-    return make(lambda _name: nullcontext())
-
-
-def _shopscope(make: Make, _: bool) -> FastAPI:  # noqa: FBT001 (same)
-    import shopscope  # noqa: PLC0415 (only the agent that is measured may be imported)
-    from opentelemetry import trace  # noqa: PLC0415 (same)
-
-    app = make(trace.get_tracer("bench").start_as_current_span)
-    shopscope.init("checkout", app=app)
+    observer = _OBSERVERS[agent](service == "calling")
+    app = SERVICES[service](observer)
+    observer.instrument(app)
     return app
 
 
-def _stock_sdk() -> None:
+def _nothing(*_: object) -> None:
+    """What an agent does not need."""
+
+
+def _bare(_: bool) -> Observer:  # noqa: FBT001 (one signature for all agents)
+    return Observer(lambda _name: nullcontext(), _nothing, _nothing)
+
+
+def _shopscope(_: bool) -> Observer:  # noqa: FBT001 (same)
+    import shopscope  # noqa: PLC0415 (only the agent that is measured may be imported)
+    from opentelemetry import trace  # noqa: PLC0415 (same)
+
+    return Observer(
+        trace.get_tracer("bench").start_as_current_span,
+        lambda app: shopscope.init("checkout", app=app),
+        shopscope.shutdown,
+    )
+
+
+def _stock_sdk() -> Callable[[], object]:
+    """The SDK at its defaults; returns what flushes it."""
     from opentelemetry import metrics, trace  # noqa: PLC0415 (same)
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 (same)
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 (same)
@@ -107,57 +129,57 @@ def _stock_sdk() -> None:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     metrics.set_meter_provider(MeterProvider(metric_readers=[PeriodicExportingMetricReader(OTLPMetricExporter())]))
+    return provider.force_flush
 
 
-def _opentelemetry(make: Make, with_clients: bool) -> FastAPI:  # noqa: FBT001 (same)
+def _opentelemetry(with_clients: bool) -> Observer:  # noqa: FBT001 (same)
     from opentelemetry import trace  # noqa: PLC0415 (same)
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 (same)
 
-    _stock_sdk()
+    flush = _stock_sdk()
     if with_clients:
-        from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor  # noqa: PLC0415 (same)
-        from opentelemetry.instrumentation.redis import RedisInstrumentor  # noqa: PLC0415 (same)
-        from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # noqa: PLC0415 (same)
-
-        HTTPXClientInstrumentor().instrument()
-        RedisInstrumentor().instrument()
-        SQLAlchemyInstrumentor().instrument()
-    app = make(trace.get_tracer("bench").start_as_current_span)
-    FastAPIInstrumentor.instrument_app(app)
-    return app
+        _contrib_clients()
+    return Observer(trace.get_tracer("bench").start_as_current_span, FastAPIInstrumentor.instrument_app, flush)
 
 
-def _fastapi(make: Make, _: bool) -> FastAPI:  # noqa: FBT001 (same)
+def _contrib_clients() -> None:
+    from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor  # noqa: PLC0415 (same)
+    from opentelemetry.instrumentation.redis import RedisInstrumentor  # noqa: PLC0415 (same)
+    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # noqa: PLC0415 (same)
+
+    HTTPXClientInstrumentor().instrument()
+    RedisInstrumentor().instrument()
+    SQLAlchemyInstrumentor().instrument()
+
+
+def _fastapi(with_clients: bool) -> Observer:  # noqa: FBT001 (same)
     from opentelemetry import trace  # noqa: PLC0415 (same)
 
-    _stock_sdk()
-    return make(trace.get_tracer("bench").start_as_current_span)
+    flush = _stock_sdk()
+    if with_clients:
+        _contrib_clients()  # FastAPI has none of its own
+    return Observer(trace.get_tracer("bench").start_as_current_span, _nothing, flush)
 
 
-def _logfire(make: Make, with_clients: bool) -> FastAPI:  # noqa: FBT001 (same)
+def _logfire(with_clients: bool) -> Observer:  # noqa: FBT001 (same)
     import logfire  # noqa: PLC0415 (same)
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 (same)
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 (same)
 
-    exporter = BatchSpanProcessor(OTLPSpanExporter())
-    logfire.configure(send_to_logfire=False, console=False, additional_span_processors=[exporter])
-    app = make(logfire.span)
-    logfire.instrument_fastapi(app)
+    # It exports to OTEL_EXPORTER_OTLP_ENDPOINT by itself: https://logfire.pydantic.dev/docs/how-to-guides/alternative-backends/
+    logfire.configure(send_to_logfire=False, console=False)
     if with_clients:
         logfire.instrument_httpx()
         logfire.instrument_redis()
         logfire.instrument_sqlalchemy()
-    return app
+    return Observer(logfire.span, logfire.instrument_fastapi, logfire.force_flush)
 
 
-def _ddtrace(make: Make, _: bool) -> FastAPI:  # noqa: FBT001 (same)
-    import ddtrace.auto  # noqa: PLC0415,F401 (same; patches what is imported after it)
+def _ddtrace(_: bool) -> Observer:  # noqa: FBT001 (same)
     from ddtrace.trace import tracer  # noqa: PLC0415 (same)
 
-    return make(tracer.trace)
+    return Observer(tracer.trace, _nothing, tracer.shutdown)
 
 
-_BUILDERS: dict[str, Callable[[Make, bool], FastAPI]] = {
+_OBSERVERS: dict[str, Callable[[bool], Observer]] = {
     "bare": _bare,
     "shopscope": _shopscope,
     "opentelemetry": _opentelemetry,
