@@ -70,4 +70,7 @@ def _instrument(library: str) -> None:
 
 
 def _run(integration: str) -> None:
-    importlib.import_module(integration).instrument()
+    module = importlib.import_module(integration)
+    # Half imported, it is what has imported the library just now: whoever wants it instruments next.
+    if hasattr(module, "instrument"):
+        module.instrument()

@@ -207,3 +207,14 @@ def test_eager_task(observe, sink):
         spans["shop.eager"].parent_span_id,
         int.from_bytes(spans["shop.eager"].span_id),
     )
+
+
+def test_application_before_its_parts_are_imported(program):
+    """Celery imports its parts when they are needed first, by us too: nothing is amiss then."""
+    source = """
+        import celery, shopscope
+        app = celery.Celery("shop", broker="memory://localhost")
+        shopscope.init("worker", app=app)
+        app.send_task("shop.reserve")
+    """
+    assert (0, "", "") == program(source).finish()
