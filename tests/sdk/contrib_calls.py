@@ -45,7 +45,8 @@ class Handler(BaseHTTPRequestHandler):
         """Answer with the status that the last part of the path is, or 200."""
         self.server.seen.append({name.lower(): value for name, value in self.headers.items()})
         status = self.path.partition("?")[0].rpartition("/")[2]
-        self.send_response(int(status) if status in {"404", "500", "503"} else 200)
+        self.send_response(int(status) if status in {"302", "404", "500", "503"} else 200)
+        self.send_header("Location", "/there")
         self.send_header("Content-Length", "0")
         self.end_headers()
 

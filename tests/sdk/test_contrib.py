@@ -1,6 +1,8 @@
 """OpenTelemetry's own instrumentations, for real: on without a word, lazily, and in the dependency histogram."""
 
+import json
 import sys
+from pathlib import Path
 
 import pytest
 import requests
@@ -223,3 +225,20 @@ def test_damaged_package(tmp_path, monkeypatch):
     (tmp_path / "opentelemetry_instrumentation_broken-1.dist-info").mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing"), *sys.path])
     assert "requests" in _contrib.installed(())
+
+
+def test_example_of_the_how_to(program, sink):
+    """The example of docs/how-to/clients.md runs, and sends what is written there."""
+    text = (Path(__file__).parents[2] / "docs/how-to/clients.md").read_text(encoding="utf-8")
+    source, expected = (text.split(f"```{language}\n")[1].split("```")[0] for language in ("python", "json"))
+    with shop() as server:
+        port = server.server_port
+        running = program(source.replace("8604", str(port)), SHOPSCOPE_PEERS=f"localhost:{port}=payment")
+        code, _, errors = running.finish()
+    assert (0, "") == (code, errors)
+    attributes = json.loads(expected.replace("8604", str(port)))
+    assert attributes == {key: sink.span("GET").tags.get(key) for key in attributes}
+    (point,) = sink.points("shopscope.dependency.duration")
+    assert {"journey": "refund", "peer": "payment", "kind": "http", "outcome": "ok"} == {
+        key: value for key, value in point.tags.items() if value
+    }

@@ -133,11 +133,21 @@ def test_not_sampled(observe, sink, server, get):
     )
 
 
-def test_redirects_and_retries(observe, sink, server):
-    """Each request that urllib3 makes for one call of the service is a call of its own."""
+def test_retries(observe, sink, server):
+    """What urllib3 repeats by itself is one call; its outcome is that of the last request."""
     scope = observe()
     with pytest.raises(urllib3.exceptions.MaxRetryError), urllib3.PoolManager() as pool:
         pool.request("GET", f"{server.url}/503", retries=urllib3.Retry(total=2, status_forcelist=[503]))
     scope.shutdown()
     assert 3 == len(server.seen)
-    assert ("127.0.0.1", "http", "error") in observations(sink)
+    assert {("127.0.0.1", "http", "error"): 1} == observations(sink)
+
+
+def test_redirects(observe, sink, server):
+    """What requests follows by itself is one call, with the answer of the last."""
+    scope = observe()
+    requests.get(f"{server.url}/302", timeout=5)
+    scope.shutdown()
+    assert 2 == len(server.seen)
+    assert [200] == [span.tags["http.response.status_code"] for span in calls(sink, 1)]
+    assert {("127.0.0.1", "http", "ok"): 1} == observations(sink)

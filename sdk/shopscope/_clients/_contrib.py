@@ -30,7 +30,7 @@ _SERVERS = frozenset(
         "wsgi",
     }
 )
-_NO_CLIENTS = frozenset({"asyncio", "jinja2", "logging", "system_metrics", "threading"})
+_NO_CLIENTS = frozenset({"asyncclick", "asyncio", "click", "jinja2", "logging", "system_metrics", "threading"})
 # The module that the service imports, where the entry point has another name.
 _MODULES = {
     "aiohttp-client": "aiohttp",
@@ -38,6 +38,7 @@ _MODULES = {
     "grpc_client": "grpc",
     "mysql": "mysql.connector",
     "mysqlclient": "MySQLdb",
+    "tortoiseorm": "tortoise",
     "urllib": "urllib.request",
 }
 _CONVENTIONS = "OTEL_SEMCONV_STABILITY_OPT_IN"
