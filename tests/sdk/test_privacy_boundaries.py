@@ -98,6 +98,27 @@ def test_spans_that_processors_see(observe, sink):
     assert {**hidden, "kept": [1, "a"], "late": "[email]"} == sink.span().tags
 
 
+STOCK = """
+    import shopscope
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    shopscope.init("checkout")
+    exporter = InMemorySpanExporter()
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
+    trace.get_tracer("test").start_span("work", attributes={"note": "bob@example.com"}).end()
+    print(exporter.get_finished_spans()[0].attributes["note"])
+    shopscope.shutdown()
+"""
+
+
+def test_processors_of_the_stock_sdk(program, sink):
+    """They see what the service has set, as the stock SDK gives it to them; what we export is without secrets."""
+    assert (0, "bob@example.com\n", "") == program(STOCK, SHOPSCOPE_TRACER="opentelemetry").finish()
+    assert "[email]" == sink.span("work").tags["note"]
+
+
 @pytest.mark.parametrize(
     ("number", "expected"),
     [
