@@ -44,16 +44,28 @@ def settle() -> None:
                 signal.signal(signal.SIGTERM, _on_sigterm)
 
 
+_sigterm_of_process = 0
+_is_flushed = threading.Event()
+
+
 def _on_sigterm(number: int, _: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)
-    # On a thread: the main thread may have been interrupted while it holds a lock that the flush needs.
-    with contextlib.suppress(RuntimeError):  # the interpreter ends already, and flushes
-        threading.Thread(target=_flush_and_die, name="shopscope-sigterm").start()
+    """Flush, then die of the signal as the process would have; who sends it twice does not cut the flush off."""
+    global _sigterm_of_process  # noqa: PLW0603 (see above)
+    if _is_flushed.is_set():
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    elif _sigterm_of_process != os.getpid():
+        _sigterm_of_process = os.getpid()
+        # On a thread: the main thread may have been interrupted while it holds a lock that the flush needs.
+        with contextlib.suppress(RuntimeError):  # the interpreter ends already, and flushes
+            threading.Thread(target=_flush_and_die, name="shopscope-sigterm").start()
 
 
 def _flush_and_die() -> None:
     if _flush is not None:
         _flush()
+    _is_flushed.set()
+    # Only the main thread may give the signal its default back.
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -282,3 +282,28 @@ time.sleep(60)
     sink.answer("traces")
     assert -signal.SIGTERM == running.finish()[0]
     assert "work" == sink.span("work").name
+
+
+def test_sigterm_that_comes_twice(program, sink):
+    """Impatience does not cut the flush off: a server that sees one worker end signals the others once more."""
+    sink.answer("traces", status=503, headers={"Retry-After": "0"})
+    running = program(
+        WORK
+        + """
+shopscope.init("hurried")
+work("work")
+print("ready")
+time.sleep(60)
+""",
+        **LATE,
+        SHOPSCOPE_SHUTDOWN_TIMEOUT="15s",
+    )
+    while running.read_line() != "ready":
+        pass
+    running.process.terminate()
+    sink.wait_for_attempts("/v1/traces", 1)
+    running.process.terminate()
+    sink.wait_for_attempts("/v1/traces", 3)
+    sink.answer("traces")
+    assert -signal.SIGTERM == running.finish()[0]
+    assert "work" == sink.span("work").name
