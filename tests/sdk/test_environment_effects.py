@@ -124,11 +124,12 @@ def test_disabled_instrumentations(program, names):
     """A client library that is named is left alone."""
     running = program(
         """
+        import httpcore
         import httpx
         import shopscope
 
         scope = shopscope.init("caller")
-        print(hasattr(httpx.HTTPTransport.handle_request, "__wrapped__"))
+        print(hasattr(httpcore.ConnectionPool.handle_request, "__wrapped__"))
         scope.shutdown()
         """,
         OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=names,

@@ -9,7 +9,7 @@ import pytest
 @pytest.mark.parametrize(
     ("imports", "check"),
     [
-        ("import httpx", "httpx.HTTPTransport.handle_request.__wrapped__"),
+        ("import httpcore, httpx", "httpcore.ConnectionPool.handle_request.__wrapped__"),
         ("import redis", "redis.Redis.execute_command.__wrapped__"),
         ("from redis import asyncio as redis", "redis.Redis.execute_command.__wrapped__"),
     ],

@@ -7,21 +7,27 @@ from typing import Any
 import asyncpg
 from asyncpg.cursor import BaseCursor
 from asyncpg.prepared_stmt import PreparedStatement
-from opentelemetry import trace
 
-from shopscope._clients._calls import Calls, end_call, start_call
+from shopscope._clients._calls import Calls, Started, end_call, start_call
 from shopscope._clients._sql import describe_statement
 from shopscope._commerce import note_database_error
+from shopscope._metrics._dependencies import Dependency
 from shopscope._metrics._selfmetrics import internal_error
-from shopscope._pipeline import active
+from shopscope._pipeline import Pipeline, active
 
 _STATEMENT_METHODS = ("execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval")
 _COPY_METHODS = ("copy_from_query", "copy_from_table", "copy_records_to_table", "copy_to_table")
 _CURSOR_METHODS = ("_bind_exec", "_exec")
 _MARK = "_shopscope_wrapped"
 
-#: Connections whose statements somebody else observes.
-observed_elsewhere: "weakref.WeakSet[Any]" = weakref.WeakSet()
+# Connections whose statements somebody else observes, by their ids: a WeakSet's question costs ten times as much.
+_left_out: dict[int, "weakref.ref[Any]"] = {}
+
+
+def leave_out(connection: Any) -> None:
+    """Leave out the statements of a connection."""
+    key = id(connection)
+    _left_out[key] = weakref.ref(connection, lambda _: _left_out.pop(key, None))
 
 
 def instrument() -> None:
@@ -39,6 +45,8 @@ def instrument() -> None:
 
 
 def _wrap(original: Any, name: str, explain: Any) -> Any:
+    is_connection = explain is not _of_prepared
+
     async def observed(self: Any, args: Any, kwargs: Any) -> Any:
         span = _begin(explain, name, self, args, kwargs)
         if span is None:
@@ -52,10 +60,10 @@ def _wrap(original: Any, name: str, explain: Any) -> Any:
         end_call(span)
         return result
 
+    # Told apart before a coroutine is made: below SQLAlchemy all calls come through here for nothing.
     @functools.wraps(original)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        # Told apart before a coroutine is made: below SQLAlchemy all calls come through here for nothing.
-        if active() is None or getattr(self, "_connection", self) in observed_elsewhere:
+        if id(self if is_connection else self._connection) in _left_out or active() is None:
             return original(self, *args, **kwargs)
         return observed(self, args, kwargs)
 
@@ -64,7 +72,7 @@ def _wrap(original: Any, name: str, explain: Any) -> Any:
     return call
 
 
-def _begin(explain: Any, name: str, caller: Any, args: Any, kwargs: Any) -> trace.Span | None:
+def _begin(explain: Any, name: str, caller: Any, args: Any, kwargs: Any) -> Started | None:
     pipeline = active()
     if pipeline is None:
         return None
@@ -73,7 +81,7 @@ def _begin(explain: Any, name: str, caller: Any, args: Any, kwargs: Any) -> trac
         address = connection._addr  # noqa: SLF001 (the public API does not tell who is called)
         host, port = address if isinstance(address, tuple) else (address, None)
         database = connection._params.database  # noqa: SLF001 (same)
-        return start_call(pipeline, _calls.find(pipeline, "postgresql", host, port, database, statement, access))
+        return start_call(pipeline, _calls.at(pipeline, host, port, database)[statement, access])
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("asyncpg statement")
         return None
@@ -94,4 +102,10 @@ def _of_prepared(_name: str, owner: Any, _args: Any, _kwargs: Any) -> tuple[Any,
     return owner._connection, owner._query, ""  # noqa: SLF001 (the public API does not tell)
 
 
-_calls = Calls(describe_statement)
+def _describe(
+    pipeline: Pipeline, host: str, port: int | None, database: str, operation: tuple[str, str]
+) -> tuple[str, Dependency, dict[str, Any]]:
+    return describe_statement(pipeline, "postgresql", host, port, database, *operation)
+
+
+_calls = Calls(_describe)

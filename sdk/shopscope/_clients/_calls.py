@@ -1,10 +1,13 @@
-"""What the client integrations share: a CLIENT span whose constant part is encoded once for each kind of call."""
+"""What the client integrations share: a CLIENT span whose constant part is encoded once for each kind of call.
+
+Nobody but us sees the span of such a call before it ends, so that by default none is made: a `RunningCall` holds the
+little that is not constant, and is encoded in the end. A service's own sampler, processors or limits see real spans.
+"""
 
 import time
 from collections.abc import Callable, Hashable
 from contextvars import Token
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -13,48 +16,138 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext
 from opentelemetry.trace.propagation import get_current_span
 
 from shopscope import _pipeline
+from shopscope._clients._encoding import encode_call, encode_constant
 from shopscope._export import _wire as wire
+from shopscope._export._worker import Record
 from shopscope._metrics._dependencies import Dependency
 from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline
+from shopscope._tracing._ids import random_bits
 from shopscope._tracing._measured import Silence
 from shopscope._tracing._span import ATTRIBUTE, Span
-from shopscope._tracing._tracer import SPAN_KEY, journey_of, new_span_id, new_trace_id
+from shopscope._tracing._tracer import SPAN_KEY, Tracer, journey_of, new_span_id, new_trace_id
+
+if TYPE_CHECKING:
+    from shopscope._metrics._series import CappedHistogram
 
 CLIENT = trace.SpanKind.CLIENT.value
 _ERROR = trace.StatusCode.ERROR.value
-_MAX_CALLS = 2048
+_MAX_CALLS, _MAX_JOURNEYS = 2048, 256
 
 
-@dataclass(frozen=True, slots=True)
 class Call:
-    """All that calls of one kind share."""
+    """All that calls of one kind share: a peer and an operation.
 
-    name: str
-    dependency: Dependency
-    attributes: bytes
+    Attributes:
+        name: of the spans.
+        dependency: who is called, and how.
+        attributes: the spans' constant ones, encoded.
+        constant: all of a span that is constant, encoded.
+        good: series of the calls that went well, by journey.
+    """
+
+    __slots__ = ("attributes", "constant", "dependency", "good", "name")
+
+    def __init__(self, name: str, dependency: Dependency, attributes: dict[str, Any]) -> None:
+        attributes["peer.service"] = dependency.peer
+        self.name = name
+        self.dependency = dependency
+        self.attributes = wire.attributes(ATTRIBUTE, attributes)
+        self.constant = encode_constant(name, CLIENT) + self.attributes
+        self.good: dict[str, CappedHistogram] = {}
 
 
-class Calls:
-    """Kinds of call by key; past the cap they are made anew each time, since keys may be the user's data."""
+class Peer(dict[Hashable, Call]):
+    """The kinds of call that are made at one address, by operation; an operation that is not known is described.
+
+    Attributes:
+        pipeline: the peer is of use as long as this is the running one.
+        key: the parts of the address.
+        origin: of an address in the web, what its URLs begin with; empty until somebody has asked.
+    """
+
+    __slots__ = ("calls", "key", "origin", "pipeline")
+
+    def __init__(self, calls: "Calls", pipeline: Pipeline, key: tuple[Any, ...]) -> None:
+        super().__init__()
+        self.calls = calls
+        self.pipeline = pipeline
+        self.key = key
+        self.origin = ""
+
+    def __missing__(self, operation: Hashable) -> Call:
+        call = Call(*self.calls.describe(self.pipeline, *self.key, operation))
+        if self.calls.has_room():
+            self[operation] = call
+        return call
+
+
+class Calls(dict[tuple[Any, ...], Peer]):
+    """The peers that an integration calls, by address.
+
+    Past the cap operations are described anew each time, since they may be the user's data; and peers with them.
+
+    Args:
+        describe: name, dependency and attributes of a call, given pipeline, the parts of its address, and operation.
+    """
 
     def __init__(self, describe: Callable[..., tuple[str, Dependency, dict[str, Any]]]) -> None:
-        self._describe = describe
-        self._known: dict[Hashable, Call] = {}
+        super().__init__()
+        self.describe = describe
         self._pipeline: Pipeline | None = None
+        self._count = 0
 
-    def find(self, pipeline: Pipeline, *key: Hashable) -> Call:
-        """The call that ``key`` names; the key's parts are the arguments of ``describe``."""
+    def at(self, pipeline: Pipeline, *key: Any) -> Peer:
+        """The peer at an address."""
         if pipeline is not self._pipeline:
-            self._known, self._pipeline = {}, pipeline
-        call = self._known.get(key)
-        if call is None:
-            name, dependency, attributes = self._describe(pipeline, *key)
-            attributes["peer.service"] = dependency.peer
-            call = Call(name, dependency, wire.attributes(ATTRIBUTE, attributes))
-            if len(self._known) < _MAX_CALLS:
-                self._known[key] = call
-        return call
+            super().clear()
+            self._pipeline, self._count = pipeline, 0
+            pipeline.caches.append(self)
+        peer = self.get(key)
+        if peer is None:
+            peer = Peer(self, pipeline, key)
+            if self.has_room():
+                self[key] = peer
+        return peer
+
+    def has_room(self) -> bool:
+        """Count one more kind of call, unless there are too many."""
+        if self._count >= _MAX_CALLS:
+            return False
+        self._count += 1
+        return True
+
+    def clear(self) -> None:
+        """Let go of series, since they begin anew; whoever holds a peer or a call may keep it."""
+        for peer in self.values():
+            for call in peer.values():
+                call.good.clear()
+
+
+class RunningCall:
+    """A call below a span of ours, sampled, and of no interest to anybody until it ends."""
+
+    __slots__ = ("attributes", "call", "outcome", "parent", "pipeline", "span_id", "start_unix_nano", "status_code")
+
+    def __init__(self, pipeline: Pipeline, call: Call, parent: Span) -> None:
+        self.pipeline = pipeline
+        self.call = call
+        self.parent = parent
+        self.span_id = random_bits(64) or 1
+        self.attributes: dict[str, Any] = {}
+        self.status_code = 0
+        self.outcome = ""
+        self.start_unix_nano = time.time_ns()
+
+    @property
+    def name(self) -> str:
+        """The span's."""
+        return self.call.name
+
+    @property
+    def dependency(self) -> Dependency:
+        """Who is called."""
+        return self.call.dependency
 
 
 class UntracedCall(NonRecordingSpan):
@@ -76,6 +169,9 @@ class UntracedCall(NonRecordingSpan):
         series.observe(seconds)
 
 
+Started = RunningCall | trace.Span
+
+
 def attach_silence() -> Token[Context]:
     """Make calls from here on silent, as those that a library makes for a call that is observed already."""
     silence = Silence(SpanContext(new_trace_id(), new_span_id(), is_remote=False))
@@ -87,8 +183,18 @@ def is_silent(span: trace.Span) -> bool:
     return isinstance(span, Silence)
 
 
-def start_call(pipeline: Pipeline, call: Call) -> trace.Span:
-    """Start the span of a call below the current span."""
+def start_call(pipeline: Pipeline, call: Call, context: Context | None = None) -> Started:
+    """Start a call below the current span of ``context``, or of the current one."""
+    if context is None:
+        context = context_api.get_current()
+    parent = context.get(SPAN_KEY)
+    tracer = pipeline.tracer
+    if type(parent) is Span and type(tracer) is Tracer and tracer.custom is None and not parent.trace_state:
+        return RunningCall(pipeline, call, parent)
+    return _start_span(pipeline, call)
+
+
+def _start_span(pipeline: Pipeline, call: Call) -> trace.Span:
     parent = get_current_span()
     span = pipeline.tracer.start(call.name, CLIENT, parent)
     if not isinstance(span, Span):
@@ -100,15 +206,36 @@ def start_call(pipeline: Pipeline, call: Call) -> trace.Span:
     return span
 
 
-def end_call(span: trace.Span, error: BaseException | None = None) -> None:
-    """End the span of a call; an error is recorded by its type, since its text may hold the user's data."""
+def end_call(started: Started, error: BaseException | None = None) -> None:
+    """End a call; an error is recorded by its type, since its text may hold the user's data."""
     try:
         if error is not None:
-            if isinstance(span, Span):
-                span.status_code = _ERROR
-                span.attributes["error.type"] = type(error).__qualname__
-            if isinstance(span, Span | UntracedCall):
-                span.outcome = "error"
-        span.end()
+            if isinstance(started, RunningCall | Span):
+                started.status_code = _ERROR
+                started.attributes["error.type"] = type(error).__qualname__
+            if isinstance(started, RunningCall | Span | UntracedCall):
+                started.outcome = "error"
+        if type(started) is RunningCall:
+            _end(started, time.time_ns())
+        else:
+            started.end()  # type: ignore[union-attr] # a span, then
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("end of call")
+
+
+def _end(running: RunningCall, now_unix_nano: int) -> None:
+    pipeline, call, parent = running.pipeline, running.call, running.parent
+    if _pipeline.active() is not pipeline:
+        return
+    if _pipeline.watch_call is not None:
+        _pipeline.watch_call(pipeline, running, call.dependency)  # type: ignore[arg-type] # marks attributes alone
+    outcome, journey = running.outcome, parent.journey
+    series = None if outcome else call.good.get(journey)
+    if series is None:
+        series = pipeline.instruments.dependency(journey, call.dependency, outcome or "ok")
+        # Journeys may come from another service's baggage: the histogram bounds them, and this not more than it.
+        if not outcome and len(call.good) < _MAX_JOURNEYS:
+            call.good[journey] = series
+    series.observe((now_unix_nano - running.start_unix_nano) / 1e9, (parent.trace_id, running.span_id))
+    body = encode_call(running, call.constant, parent, now_unix_nano)
+    pipeline.spans.add(Record(pipeline.tracer.scope, body))

@@ -9,12 +9,13 @@ from typing import Any
 
 import redis
 import redis.asyncio
-from opentelemetry import trace
 
-from shopscope._clients._calls import Calls, end_call, start_call
+from shopscope._clients._calls import Calls, Peer, Started, end_call, start_call
 from shopscope._metrics._dependencies import Dependency, access_of, peer_name
 from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline, active
+
+_PEER = "_shopscope_peer"
 
 
 def instrument() -> None:
@@ -44,15 +45,15 @@ def _pipeline(client: Any, _arguments: tuple[Any, ...]) -> str:
 def _wrap_sync(original: Any, operation_of: Any) -> Any:
     @functools.wraps(original)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        span = _begin(self, operation_of, args)
-        if span is None:
+        started = _begin(self, operation_of, args)
+        if started is None:
             return original(self, *args, **kwargs)
         try:
             result = original(self, *args, **kwargs)
         except BaseException as error:
-            end_call(span, error)
+            end_call(started, error)
             raise
-        end_call(span)
+        end_call(started)
         return result
 
     return call
@@ -61,38 +62,40 @@ def _wrap_sync(original: Any, operation_of: Any) -> Any:
 def _wrap_async(original: Any, operation_of: Any) -> Any:
     @functools.wraps(original)
     async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        span = _begin(self, operation_of, args)
-        if span is None:
+        started = _begin(self, operation_of, args)
+        if started is None:
             return await original(self, *args, **kwargs)
         try:
             result = await original(self, *args, **kwargs)
         except BaseException as error:
-            end_call(span, error)
+            end_call(started, error)
             raise
-        end_call(span)
+        end_call(started)
         return result
 
     return call
 
 
-def _begin(client: Any, operation_of: Any, arguments: tuple[Any, ...]) -> trace.Span | None:
+def _begin(client: Any, operation_of: Any, arguments: tuple[Any, ...]) -> Started | None:
     pipeline = active()
     if pipeline is None:
         return None
     try:
-        settings = client.connection_pool.connection_kwargs
-        operation = operation_of(client, arguments)
-        return start_call(
-            pipeline,
-            _calls.find(pipeline, operation, settings.get("host", ""), settings.get("port"), settings.get("db")),
-        )
+        pool = client.connection_pool
+        # On the pool, because its settings are a search of their own for each command.
+        peer: Peer | None = getattr(pool, _PEER, None)
+        if peer is None or peer.pipeline is not pipeline:
+            settings = pool.connection_kwargs
+            peer = _calls.at(pipeline, settings.get("host", ""), settings.get("port"), settings.get("db"))
+            setattr(pool, _PEER, peer)
+        return start_call(pipeline, peer[operation_of(client, arguments)])
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("redis command")
         return None
 
 
 def _describe(
-    pipeline: Pipeline, operation: str, host: str, port: int | None, database: int | None
+    pipeline: Pipeline, host: str, port: int | None, database: int | None, operation: str
 ) -> tuple[str, Dependency, dict[str, Any]]:
     operation = operation.upper()
     attributes: dict[str, Any] = {"db.system.name": "redis", "db.operation.name": operation}

@@ -4,12 +4,12 @@ Source: https://www.w3.org/TR/trace-context/ and https://www.w3.org/TR/baggage/
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from opentelemetry import trace
-from opentelemetry.baggage import get_all
+from opentelemetry.baggage import _BAGGAGE_KEY, get_all
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import TextMapPropagator
@@ -32,6 +32,8 @@ _MAX_CACHED_LENGTH = 256
 #: What ``OTEL_PROPAGATORS`` puts in the place of the W3C's two; chosen by ``init``.
 foreign: TextMapPropagator | None = None
 _parsed_baggage: dict[bytes, dict[str, object]] = {}
+# Baggage that holds a journey alone, by the journey.
+_journey_headers: dict[str, tuple[bytes, bytes]] = {}
 _W3C_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
 _LISTS = frozenset({"tracestate", "baggage"})
 _getter = Headers()
@@ -103,6 +105,28 @@ def outgoing_headers(span: trace.Span, context: Context | None = None) -> dict[s
     if state:
         headers["tracestate"] = state.to_header()
     return headers | _baggage_header(context)
+
+
+def call_headers(trace_id: int, span_id: int, flags: int, context: Context) -> list[tuple[bytes, bytes]]:
+    """The same for a call that is no span: without a tracestate, and as they go over the wire."""
+    if foreign is not None:
+        identity = SpanContext(trace_id, span_id, is_remote=False, trace_flags=TraceFlags(flags))
+        return encoded(outgoing_headers(NonRecordingSpan(identity), context))
+    headers = [(b"traceparent", b"00-%032x-%016x-%02x" % (trace_id, span_id, flags))]
+    entries: Any = context.get(_BAGGAGE_KEY)
+    if not entries:
+        return headers
+    if len(entries) == 1 and (journey := entries.get(JOURNEY_KEY)) in _journey_headers and journey in KNOWN_CLEAN:
+        return [*headers, _journey_headers[journey]]
+    baggage = encoded(_baggage_header(context))
+    if len(entries) == 1 and isinstance(journey, str) and len(_journey_headers) < _MAX_CACHED_BAGGAGE and baggage:
+        _journey_headers[journey] = baggage[0]
+    return headers + baggage
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as they go over the wire."""
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
 
 
 def _baggage_header(context: Context | None) -> dict[str, str]:
