@@ -242,3 +242,25 @@ def test_example_of_the_how_to(program, sink):
     assert {"journey": "refund", "peer": "payment", "kind": "http", "outcome": "ok"} == {
         key: value for key, value in point.tags.items() if value
     }
+
+
+def test_stock_tracer(program, sink):
+    """With the stock SDK behind the API, too, no statement and no query leaves, and peers have names."""
+    running = program(
+        """
+        import shopscope
+        from opentelemetry import trace
+        shopscope.init("x")
+        tracer = trace.get_tracer("other")
+        for attributes in (
+            {"db.system": "mysql", "db.statement": "SELECT 'jane' FROM people", "net.peer.name": "db1"},
+            {"url.full": "http://bank/pay?by=jane"},
+        ):
+            tracer.start_span("SELECT", kind=trace.SpanKind.CLIENT, attributes=attributes).end()
+        """,
+        SHOPSCOPE_TRACER="opentelemetry",
+    )
+    assert (0, "") == running.finish()[::2]
+    assert ["db1", "bank"] == [span.tags["peer.service"] for span in sink.spans(2)]
+    assert {("db1", "db", "ok", "read"): 1, ("bank", "http", "ok", ""): 1} == observations(sink, "access")
+    assert "jane" not in sent(sink)

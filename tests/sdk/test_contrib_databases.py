@@ -1,9 +1,10 @@
-"""OpenTelemetry's instrumentations of database drivers: psycopg against a real PostgreSQL, and sqlite3."""
+"""OpenTelemetry's instrumentations of database drivers: psycopg and psycopg2 against a real PostgreSQL, and sqlite3."""
 
 import asyncio
 import sqlite3
 
 import psycopg
+import psycopg2
 import pytest
 import sqlalchemy
 from contrib_calls import ERROR, SHOP, UNSAMPLED, all_off, calls, observations, sent
@@ -55,7 +56,16 @@ def run_by_cursors(url, *statements):
         connection.rollback()
 
 
-@pytest.mark.parametrize("execute", [run, run_async, run_by_cursors])
+def run_psycopg2(url, *statements):
+    connection = psycopg2.connect(url)
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    connection.rollback()
+    connection.close()
+
+
+@pytest.mark.parametrize("execute", [run, run_async, run_by_cursors, run_psycopg2])
 def test_psycopg(observe, sink, url, execute):
     """One span a statement with what it does and where, in the journey; its text, and with it any value, stays here."""
     scope = observe(shop=SHOP)
@@ -139,11 +149,12 @@ def test_psycopg_not_sampled(observe, sink, url, execute):
     } == observations(sink, "access", "journey")
 
 
-def test_psycopg_below_sqlalchemy(observe, sink, url):
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_below_sqlalchemy(observe, sink, url, driver):
     """Below an engine, synchronous or not, a statement has one span: SQLAlchemy's."""
     scope = observe()
     with trace.get_tracer("test").start_as_current_span("parent"):
-        engine = sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+        engine = sqlalchemy.create_engine(url.replace("postgresql:", f"postgresql+{driver}:"))
         with engine.connect() as connection:
             connection.execute(text("SELECT relname FROM pg_class LIMIT 1"))
         engine.dispose()
