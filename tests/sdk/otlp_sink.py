@@ -69,12 +69,13 @@ class Point(NamedTuple):
 
 @dataclass
 class Answer:
-    """How the endpoint answers: status, headers, body, or ``hang`` or ``reset``."""
+    """How the endpoint answers: status, headers, body, after a delay, or ``hang`` or ``reset``."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     misbehaviour: str = ""
+    delay_seconds: float = 0.0
 
 
 class Sink:
@@ -214,6 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             sink.note(self.path, 0, dict(self.headers))
             return
+        sink.released.wait(answer.delay_seconds)
         if answer.status == 200:
             sink.accept(self.path, body)
         # Noted before the answer leaves: the sender's next step must find it.

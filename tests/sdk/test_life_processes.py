@@ -231,8 +231,12 @@ time.sleep(60)
 
 @pytest.mark.parametrize(
     "then",
-    ["shopscope.get_logger().debug('up')", "shopscope.journey('refund')(int)()"],
-    ids=["logger", "journey"],
+    [
+        "shopscope.get_logger().debug('up')",
+        "shopscope.journey('refund')(int)()",
+        "list(shopscope.init().wsgi(lambda *_: [])({'REQUEST_METHOD': 'GET'}, print))",
+    ],
+    ids=["logger", "journey", "request"],
 )
 def test_sigterm_after_init_in_a_thread(program, sink, then):
     """Only the main thread may set handlers of signals: it does as soon as it uses shopscope."""
