@@ -6,7 +6,6 @@ Everything else (histogram boundaries, SLO events, rules, boards, answers) is de
 import math
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +123,8 @@ def load_shop(path: Path) -> Shop:
     Raises:
         ConfigError: the file cannot be read, is not TOML, or has wrong settings; every fault is listed.
     """
+    import tomllib  # noqa: PLC0415 (who has no such file starts sooner)
+
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -123,6 +123,23 @@ def test_structlog_imported_after_shutdown_and_reset(program):
     assert (0, "", "False\n") == (code, errors, output)
 
 
+def test_orm_of_sqlalchemy_is_left_to_the_service(program):
+    """Who uses SQLAlchemy without its ORM does not pay for it; its writes are watched once it is there."""
+    running = program(
+        """
+        import sys
+        import sqlalchemy
+        import shopscope
+        shopscope.init("x")
+        print("sqlalchemy.orm" in sys.modules)
+        from sqlalchemy.orm import Session
+        print(hasattr(Session.flush, "__wrapped__"))
+        """
+    )
+    code, output, errors = running.finish()
+    assert (0, "", "False\nTrue\n") == (code, errors, output)
+
+
 def test_library_that_is_not_installed(program):
     """The hook leaves the ImportError of a missing library as it is."""
     running = program(

@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 _INTEGRATIONS = {
     "httpx": ("shopscope._clients._httpx",),
     "redis": ("shopscope._clients._redis",),
-    "sqlalchemy": (
-        "shopscope._clients._sqlalchemy",
-        "shopscope._protection._sqlalchemy",
-        "shopscope._saturation._sqlalchemy",
-    ),
+    "sqlalchemy": ("shopscope._clients._sqlalchemy", "shopscope._saturation._sqlalchemy"),
+    "sqlalchemy.orm": ("shopscope._protection._sqlalchemy",),
     "asyncpg": ("shopscope._clients._asyncpg", "shopscope._saturation._asyncpg"),
     "celery.app.amqp": ("shopscope._celery",),
     "django.core.handlers.asgi": ("shopscope._serving._django",),

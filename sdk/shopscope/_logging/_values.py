@@ -32,7 +32,8 @@ _CUT = "[cut]"
 _AS_THEY_ARE = frozenset({type(None), bool, datetime, date, time, UUID})
 # What orjson leaves as it is and a terminal or a log viewer obeys: C1 controls, line separators, changes of direction.
 _OBEYED = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Compiled when the first line goes to a terminal.
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
 class _Budget:
@@ -163,7 +164,7 @@ def json_line(event: Mapping[str, Any] | str) -> bytes:
 
 def visible(text: str) -> str:
     """The text with every control character written out, so that it cannot forge a line or steer a terminal."""
-    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+    return re.sub(_CONTROL, lambda match: repr(match[0])[1:-1], text)
 
 
 def _plain(value: Any) -> Any:
