@@ -170,6 +170,9 @@ class UntracedCall(NonRecordingSpan):
 
 
 Started = RunningCall | trace.Span
+#: What has attributes and a status to note, and what has an outcome.
+WITH_ATTRIBUTES = (RunningCall, Span)
+WITH_OUTCOME = (RunningCall, Span, UntracedCall)
 
 
 def attach_silence() -> Token[Context]:
@@ -210,32 +213,32 @@ def end_call(started: Started, error: BaseException | None = None) -> None:
     """End a call; an error is recorded by its type, since its text may hold the user's data."""
     try:
         if error is not None:
-            if isinstance(started, RunningCall | Span):
+            if isinstance(started, WITH_ATTRIBUTES):
                 started.status_code = _ERROR
                 started.attributes["error.type"] = type(error).__qualname__
-            if isinstance(started, RunningCall | Span | UntracedCall):
+            if isinstance(started, WITH_OUTCOME):
                 started.outcome = "error"
-        if type(started) is RunningCall:
-            _end(started, time.time_ns())
-        else:
-            started.end()  # type: ignore[union-attr] # a span, then
+        if not isinstance(started, RunningCall):
+            started.end()
+            return
+        now_unix_nano = time.time_ns()
+        pipeline, call, parent = started.pipeline, started.call, started.parent
+        if _pipeline.watch_call is not None:
+            _pipeline.watch_call(pipeline, started, call.dependency)  # type: ignore[arg-type] # marks attributes alone
+        series = None if started.outcome else call.good.get(parent.journey)
+        if series is None:
+            series = _find_series(started)
+        series.observe((now_unix_nano - started.start_unix_nano) / 1e9, (parent.trace_id, started.span_id))
+        body = encode_call(started, call.constant, parent, now_unix_nano)
+        pipeline.spans.add(Record(pipeline.tracer.scope, body))
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("end of call")
 
 
-def _end(running: RunningCall, now_unix_nano: int) -> None:
-    pipeline, call, parent = running.pipeline, running.call, running.parent
-    if _pipeline.active() is not pipeline:
-        return
-    if _pipeline.watch_call is not None:
-        _pipeline.watch_call(pipeline, running, call.dependency)  # type: ignore[arg-type] # marks attributes alone
-    outcome, journey = running.outcome, parent.journey
-    series = None if outcome else call.good.get(journey)
-    if series is None:
-        series = pipeline.instruments.dependency(journey, call.dependency, outcome or "ok")
-        # Journeys may come from another service's baggage: the histogram bounds them, and this not more than it.
-        if not outcome and len(call.good) < _MAX_JOURNEYS:
-            call.good[journey] = series
-    series.observe((now_unix_nano - running.start_unix_nano) / 1e9, (parent.trace_id, running.span_id))
-    body = encode_call(running, call.constant, parent, now_unix_nano)
-    pipeline.spans.add(Record(pipeline.tracer.scope, body))
+def _find_series(running: RunningCall) -> "CappedHistogram":
+    good, journey, outcome = running.call.good, running.parent.journey, running.outcome
+    series = running.pipeline.instruments.dependency(journey, running.call.dependency, outcome or "ok")
+    # Journeys may come from another service's baggage, so their number is not ours to bound.
+    if not outcome and len(good) < _MAX_JOURNEYS:
+        good[journey] = series
+    return series

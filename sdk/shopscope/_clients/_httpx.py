@@ -12,12 +12,20 @@ import httpx
 from opentelemetry import context as context_api
 from opentelemetry import trace
 
-from shopscope._clients._calls import Calls, Peer, RunningCall, Started, UntracedCall, end_call, start_call
+from shopscope._clients._calls import (
+    WITH_ATTRIBUTES,
+    WITH_OUTCOME,
+    Calls,
+    Peer,
+    RunningCall,
+    Started,
+    end_call,
+    start_call,
+)
 from shopscope._metrics._dependencies import Dependency, peer_name
 from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline, active
 from shopscope._tracing._propagation import call_headers, encoded, outgoing_headers
-from shopscope._tracing._span import Span
 
 _ERROR = trace.StatusCode.ERROR.value
 _FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
@@ -78,7 +86,7 @@ def _begin(request: httpcore.Request) -> Started | None:
         peer = _calls.at(pipeline, url.scheme, url.host, url.port)
         context = context_api.get_current()
         started = start_call(pipeline, peer[request.method], context)
-        if isinstance(started, RunningCall | Span):
+        if isinstance(started, WITH_ATTRIBUTES):
             # No query: it may hold anything, and the path is what tells one call from another.
             path = url.target.partition(b"?")[0].decode("ascii")
             started.attributes["url.full"] = (peer.origin or _note_origin(peer)) + path
@@ -100,7 +108,7 @@ def _begin(request: httpcore.Request) -> Started | None:
 
 def _end(started: Started, response: httpcore.Response) -> None:
     status = response.status
-    if isinstance(started, RunningCall | Span):
+    if isinstance(started, WITH_ATTRIBUTES):
         started.attributes["http.response.status_code"] = status
         if status >= _FIRST_ERROR:
             started.status_code = _ERROR
@@ -108,7 +116,7 @@ def _end(started: Started, response: httpcore.Response) -> None:
         pipeline = active()
         if pipeline is not None and (captured := pipeline.settings.http.client_headers) is not None:
             _note(started, captured.of_response(response.headers))
-    if status >= _FIRST_ERROR and isinstance(started, RunningCall | Span | UntracedCall):
+    if status >= _FIRST_ERROR and isinstance(started, WITH_OUTCOME):
         started.outcome = "error" if status >= _FIRST_SERVER_ERROR else "rejected"
     end_call(started)
 

@@ -21,9 +21,9 @@ _PEER = "_shopscope_peer"
 def instrument() -> None:
     """Wrap commands and pipelines of both clients."""
     for owner, name, wrap, operation_of in (
-        (redis.Redis, "execute_command", _wrap_sync, _command),
+        (redis.Redis, "execute_command", _wrap_sync, None),
         (redis.client.Pipeline, "execute", _wrap_sync, _pipeline),
-        (redis.asyncio.Redis, "execute_command", _wrap_async, _command),
+        (redis.asyncio.Redis, "execute_command", _wrap_async, None),
         (redis.asyncio.client.Pipeline, "execute", _wrap_async, _pipeline),
     ):
         original = getattr(owner, name)
@@ -31,12 +31,7 @@ def instrument() -> None:
             setattr(owner, name, wrap(original, operation_of))
 
 
-def _command(_client: Any, arguments: tuple[Any, ...]) -> str:
-    name = arguments[0] if arguments else ""
-    return name.decode("latin-1") if isinstance(name, bytes) else str(name)
-
-
-def _pipeline(client: Any, _arguments: tuple[Any, ...]) -> str:
+def _pipeline(client: Any) -> str:
     # The asyncio client's name for it, then the sync one's.
     is_transaction = getattr(client, "is_transaction", None)
     return "MULTI" if (client.transaction if is_transaction is None else is_transaction) else "PIPELINE"
@@ -88,16 +83,16 @@ def _begin(client: Any, operation_of: Any, arguments: tuple[Any, ...]) -> Starte
             settings = pool.connection_kwargs
             peer = _calls.at(pipeline, settings.get("host", ""), settings.get("port"), settings.get("db"))
             setattr(pool, _PEER, peer)
-        return start_call(pipeline, peer[operation_of(client, arguments)])
+        return start_call(pipeline, peer[operation_of(client) if operation_of else arguments[0] if arguments else ""])
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("redis command")
         return None
 
 
 def _describe(
-    pipeline: Pipeline, host: str, port: int | None, database: int | None, operation: str
+    pipeline: Pipeline, host: str, port: int | None, database: int | None, command: object
 ) -> tuple[str, Dependency, dict[str, Any]]:
-    operation = operation.upper()
+    operation = (command.decode("latin-1") if isinstance(command, bytes) else str(command)).upper()
     attributes: dict[str, Any] = {"db.system.name": "redis", "db.operation.name": operation}
     if database is not None:
         attributes["db.namespace"] = str(database)
