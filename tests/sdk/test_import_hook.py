@@ -107,7 +107,22 @@ def test_get_logger_imports_structlog(program):
     assert (0, "", "hello", "shop", False) == (code, errors, line["event"], line["logger"], line["is_there"])
 
 
-def test_structlog_imported_after_shutdown_and_reset(program):
+def test_structlog_where_no_client_is_instrumented(program):
+    """It is no client: it is configured also where all instrumentations are switched off."""
+    running = program(
+        """
+        import shopscope
+        shopscope.init("x")
+        import structlog
+        print(structlog.is_configured())
+        """,
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="*",
+    )
+    code, output, errors = running.finish()
+    assert (0, "", "True\n") == (code, errors, output)
+
+
+def test_structlog_imported_after_reset(program):
     """A configuration that nobody asks for any more is not made."""
     running = program(
         """
