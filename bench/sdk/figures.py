@@ -98,9 +98,14 @@ class Budget:
     unit: str
 
     @property
+    def is_judged(self) -> bool:
+        """A share of nothing, or less, is what disturbs the machine and not what an agent costs."""
+        return bool(self.values) and (self.unit != "share" or statistics.median(self.values) > 0)
+
+    @property
     def is_met(self) -> bool:
         """By the median of the rounds."""
-        return bool(self.values) and statistics.median(self.values) <= self.limit
+        return self.is_judged and statistics.median(self.values) <= self.limit
 
 
 def budgets(figures: Figures) -> list[Budget]:

@@ -28,7 +28,7 @@ _FIGURES = (
 
 
 def show(figures: Figures, agents: list[str], rounds: int) -> bool:
-    """Print everything; whether all budgets were judged and met."""
+    """Print everything; whether all budgets that were measured are met."""
     verdicts = budgets(figures)
     print(f"\nbudgets: median of {rounds} rounds (lowest to highest)")
     for budget in verdicts:
@@ -43,13 +43,15 @@ def show(figures: Figures, agents: list[str], rounds: int) -> bool:
 def _fraction(value: float) -> str:
     """A share as people say it: 1/16.2 of something, or 1.3 times something."""
     if value <= 0:
-        return "none"
+        return "noise"
     return f"1/{1 / value:.1f}" if value < 1 else f"{value:.2f}"
 
 
 def _verdict(budget: Budget) -> str:
     if not budget.values:
-        return f"  {'not judged':11}{budget.name}"
+        return f"  {'not judged':11}{budget.name}: not measured"
+    if not budget.is_judged:
+        return f"  {'not judged':11}{budget.name}: the bare service cost more; the machine is too busy"
     seen = Range.of(budget.values)
     form = _fraction if budget.unit == "share" else lambda value: f"{value:.2f}"
     unit = {"share": "", "times": " x", "of all": ""}.get(budget.unit, f" {budget.unit}")

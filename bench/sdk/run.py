@@ -28,7 +28,7 @@ from surroundings import AGENTS, HERE, HUNG, Surroundings, free_port, process, s
 
 CONNECTIONS, PACED_RATE = 16, 390.0
 JUDGED = {"bare", "shopscope", HUNG}  # their p99 is a budget: it rests on three times as many requests
-WARM_UP_SECONDS = 1.0
+WARM_UP_SECONDS, BUSY_PERCENT = 1.0, 10.0
 
 
 class Bench:
@@ -149,6 +149,13 @@ def measure(bench: Bench, rounds: int, starts: int, agents: list[str]) -> None:
     for _ in range(starts):
         for agent in agents:
             bench.start(agent)
+
+
+def warn_if_busy() -> None:
+    """Ratios bear some company, latencies none."""
+    busy = psutil.cpu_percent(interval=1.0)
+    if busy > BUSY_PERCENT:
+        print(f"WARNING: other programs use {busy:.0f} % of this machine; the figures will be coarse", file=sys.stderr)
 
 
 def parse() -> argparse.Namespace:

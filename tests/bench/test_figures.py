@@ -71,3 +71,13 @@ def test_a_budget_is_judged_by_the_median():
     (memory,) = (budget for budget in figures_module.budgets(figures) if budget.name == "memory added")
 
     assert (True, [6.0, 7.0, 20.0]) == (memory.is_met, memory.values)
+
+
+def test_a_share_below_nothing_is_noise():
+    """A bare service that costs more than the observed one says nothing about an agent."""
+    figures = figures_module.Figures()
+    for agent, value in (("bare", 100.0), ("shopscope", 90.0), ("opentelemetry", 200.0)):
+        figures.values[agent, "plain load"].append(value)
+    (load,) = (budget for budget in figures_module.budgets(figures) if budget.name.startswith("CPU added under load"))
+
+    assert ([-0.1], False, False) == (load.values, load.is_judged, load.is_met)
