@@ -212,10 +212,10 @@ def test_fork(program, server):
         scope = shopscope.init("forking")
         tracer = trace.get_tracer("t")
         tracer.start_span("before").end()
-        assert scope.flush()
+        assert scope.flush(40), "before"
         child = os.fork()
         tracer.start_span("parent" if child else "child").end()
-        assert scope.flush(10)
+        assert scope.flush(40), "parent" if child else "child"
         if child:
             assert os.waitpid(child, 0)[1] == 0
         scope.shutdown()
