@@ -177,6 +177,7 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Run all rounds."""
     options = parse()
+    warn_if_busy()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     gc.disable()  # the client's pauses would be taken for the service's
     with surroundings(options.environments.resolve()) as around:
