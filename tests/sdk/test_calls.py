@@ -135,3 +135,38 @@ def test_statements_past_the_cap(observe, sink: Sink, engine):
     scope.shutdown()
     (point,) = sink.points("shopscope.dependency.duration")
     assert 2100 == point.point.count
+
+
+def test_series_of_a_child_process(program, sink: Sink):
+    """What the parent knew of its calls does not keep a forked child's from being counted, from zero."""
+    running = program(
+        """
+        import os
+        import sqlalchemy
+        import shopscope
+        from opentelemetry import trace
+        from sqlalchemy.pool import StaticPool
+
+        scope = shopscope.init("forked")
+        engine = sqlalchemy.create_engine("sqlite://", poolclass=StaticPool)
+
+        def work(times):
+            with trace.get_tracer("test").start_as_current_span("root"), engine.connect() as connection:
+                for _ in range(times):
+                    connection.execute(sqlalchemy.text("SELECT 1"))
+
+        work(3)
+        child = os.fork()
+        work(2)
+        if child:
+            os.waitpid(child, 0)
+        shopscope.init().shutdown()
+        os._exit(0)
+        """,
+    )
+    assert (0, "", "") == running.finish()
+    counts = {}
+    for number, push in enumerate(sink.pushes()):
+        for point in sink.points("shopscope.dependency.duration", number):
+            counts[push[0].resource["service.instance.id"]] = point.point.count
+    assert [2, 5] == sorted(counts.values())
