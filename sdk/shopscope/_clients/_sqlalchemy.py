@@ -14,11 +14,11 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.pool import Pool
 
-from shopscope._clients._calls import Calls, Peer, Started, end_call, start_call
+from shopscope._clients._calls import Calls, Peer, end_call, start_call
 from shopscope._clients._sql import describe_statement
 from shopscope._commerce import note_database_error
 from shopscope._metrics._selfmetrics import internal_error
-from shopscope._pipeline import Pipeline, active
+from shopscope._pipeline import active
 
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/db/#db-system-name
 _SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db", "mariadb": "mariadb"}
@@ -78,22 +78,19 @@ def _wrap_statement(original: Any, engine: Engine) -> Any:
     key = (system, url.host, url.port, url.database)
     known: Peer | None = None
 
-    def start(pipeline: Pipeline, statement: str) -> Started | None:
+    @functools.wraps(original)
+    def execute(cursor: Any, statement: str, *arguments: Any, **options: Any) -> Any:
         nonlocal known
+        pipeline = active()
+        if pipeline is None:
+            return original(cursor, statement, *arguments, **options)
         try:
             peer = known
             if peer is None or peer.pipeline is not pipeline:
                 peer = known = _calls.at(pipeline, *key)
-            return start_call(pipeline, peer[statement])
+            started = start_call(pipeline, peer[statement])
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("sqlalchemy statement")
-            return None
-
-    @functools.wraps(original)
-    def execute(cursor: Any, statement: str, *arguments: Any, **options: Any) -> Any:
-        pipeline = active()
-        started = None if pipeline is None else start(pipeline, statement)
-        if started is None:
             return original(cursor, statement, *arguments, **options)
         try:
             result = original(cursor, statement, *arguments, **options)
