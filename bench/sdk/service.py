@@ -71,7 +71,7 @@ def peak_memory_mib() -> float:
 
 
 async def measure(seconds: float) -> dict[str, float]:
-    """CPU a request: of the best batch, the middle one, and of all until the last span has left."""
+    """CPU a request: of the best batch, and of all until the last span has left."""
     app, batch = make_app(), BATCHES[os.environ["BENCH_SERVICE"]]
     if not seconds:
         async with app.router.lifespan_context(app):
@@ -88,7 +88,6 @@ async def measure(seconds: float) -> dict[str, float]:
     return {
         "requests": batch * (len(batches) + 1),
         "best_us": min(batches),
-        "middle_us": sorted(batches)[len(batches) // 2],
         "all_us": (time.process_time() - began) / batch / len(batches) * 1e6,
         "memory_mib": memory,
     }
