@@ -12,7 +12,7 @@ from shopscope._configuration._resource import Resource
 from shopscope._configuration._settings import Settings, announce
 from shopscope._exits import settle
 from shopscope._export._exporters import queue_of, reader_of
-from shopscope._export._worker import Batch, Record, RecordQueue
+from shopscope._export._worker import Batch, RecordQueue
 from shopscope._lifespan import Lifespans
 from shopscope._logging._logs import LogPipeline
 from shopscope._metrics import _selfmetrics
@@ -30,7 +30,7 @@ from shopscope._version import __version__
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
-_CLIENT, _PRODUCER = trace.SpanKind.CLIENT.value, trace.SpanKind.PRODUCER.value
+_CALLS = frozenset({trace.SpanKind.CLIENT.value, trace.SpanKind.PRODUCER.value})
 _UNSET_OR_OK = (trace.StatusCode.UNSET.value, trace.StatusCode.OK.value)
 
 
@@ -97,13 +97,13 @@ class Pipeline:
 
     def finish(self, span: Span) -> None:
         """Queue an ended span and observe the dependency that it called."""
-        if span.kind_number in {_CLIENT, _PRODUCER}:
+        if span.kind_number in _CALLS:
             self._observe_dependency(span)
-        self.spans.add(Record(span.scope, span.encode()))
+        self.spans.add(span.tracer.scope, span.encode())
 
     def observe(self, span: Span) -> None:
         """Observe the dependency that an ended span called."""
-        if span.kind_number in {_CLIENT, _PRODUCER}:
+        if span.kind_number in _CALLS:
             self._observe_dependency(span)
 
     def _observe_dependency(self, span: Span) -> None:

@@ -282,7 +282,7 @@ def test_queue_is_bounded_in_bytes(observe, sink):
     texts = {f"text{number}": "x" * 16_000 for number in range(62)}
     for _ in range(30):
         trace.get_tracer("test").start_span("huge", attributes=texts).end()
-    assert 30 - 17 == dropped("traces", "queue_full")
+    assert 30 - 16 == dropped("traces", "queue_full")
     scope.shutdown(0.1)
 
 

@@ -18,7 +18,6 @@ from opentelemetry.trace.propagation import get_current_span
 from shopscope import _pipeline
 from shopscope._clients._encoding import encode_call, encode_constant
 from shopscope._export import _wire as wire
-from shopscope._export._worker import Record
 from shopscope._metrics._dependencies import Dependency
 from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline
@@ -230,7 +229,7 @@ def end_call(started: Started, error: BaseException | None = None) -> None:
             series = _find_series(started)
         series.observe((now_unix_nano - started.start_unix_nano) / 1e9, (parent.trace_id, started.span_id))
         body = encode_call(started, call.constant, parent, now_unix_nano)
-        pipeline.spans.add(Record(pipeline.tracer.scope, body))
+        pipeline.spans.add(pipeline.tracer.scope, body)
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("end of call")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from shopscope._export._endpoints import Endpoint
 from shopscope._export._transport import Exporter, Outcome, Reply, Transport
-from shopscope._export._worker import Batch, MetricReader, QueueLimits, Record, RecordQueue
+from shopscope._export._worker import Batch, MetricReader, QueueLimits, RecordQueue
 
 Frame = Callable[[Batch], bytes]
 Collect = Callable[[], tuple[bytes, int]]
@@ -66,7 +66,7 @@ class Nowhere:
 class NoQueue(RecordQueue):
     """The queue of a signal that is not exported: nothing is kept, no thread runs, nothing counts as lost."""
 
-    def add(self, record: Record) -> None:
+    def add(self, scope: bytes, body: bytes) -> None:
         """Let the record go."""
 
     def flush(self, timeout_seconds: float) -> bool:  # noqa: ARG002 (a queue's signature)

@@ -32,12 +32,16 @@ _UNSIGNED_64 = (1 << 64) - 1
 _SIGNED_64_LIMIT = 1 << 63
 _MAX_NESTING = 16
 _SMALL = tuple(bytes([n]) for n in range(128))
+_CONTINUED = tuple(bytes([n | 128]) for n in range(128))
+_MAX_SHORT_TEXT = 128 - 3
 
 
 def varint(number: int) -> bytes:
     """An integer (negative ones as two's complement of 64 bits) in seven-bit groups."""
     if 0 <= number < 128:  # noqa: PLR2004 (one group of seven bits)
         return _SMALL[number]
+    if 0 < number < 16384:  # noqa: PLR2004 (two groups)
+        return _CONTINUED[number & 127] + _SMALL[number >> 7]
     number &= _UNSIGNED_64
     out = bytearray()
     while number > 127:  # noqa: PLR2004 (same)
@@ -138,6 +142,21 @@ def key_value(key: str, value: Any, depth: int = 0) -> bytes:
 
 def _length_prefixed(body: bytes) -> bytes:
     return varint(len(body)) + body
+
+
+def text_key(key: str) -> bytes:
+    """A key for ``text_attribute``."""
+    return message(_KEY, utf8(key)) + _VALUE
+
+
+def text_attribute(key: bytes, value: str) -> bytes:
+    """A ``KeyValue`` with its length before it, for whichever field it goes into; ``value`` holds no secret."""
+    text = value.encode("utf-8", "replace")
+    size = len(text)
+    # Lengths of two and four bytes more; all three fit one group of seven bits each, or the long way is taken.
+    if size + len(key) < _MAX_SHORT_TEXT:
+        return _SMALL[size + len(key) + 3] + key + _SMALL[size + 2] + _STRING + _SMALL[size] + text
+    return _length_prefixed(key + _length_prefixed(message(_STRING, text)))
 
 
 def attributes(field_tag: bytes, items: Mapping[str, Any]) -> bytes:

@@ -16,17 +16,11 @@ from shopscope._metrics._selfmetrics import EXPORT_SECONDS, SENT, SENT_BYTES, dr
 
 _FIRST_BACKOFF_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 30.0
+_NEVER = 1 << 62
 
 
 # Encoded records by the encoded instrumentation scope that they belong to.
 Batch = Mapping[bytes, Sequence[bytes]]
-
-
-class Record(NamedTuple):
-    """One encoded span or log record, and the encoded instrumentation scope it belongs to."""
-
-    scope: bytes
-    body: bytes
 
 
 class QueueLimits(NamedTuple):
@@ -178,55 +172,74 @@ class Worker(ABC):
 
 
 class RecordQueue(Worker):
-    """Spans or log records, encoded, waiting for their request."""
+    """Spans or log records, encoded, waiting for their request.
+
+    Adding takes no lock, because every request of the service does it several times: a deque's ``append``, ``popleft``
+    and ``len`` are atomic. Its bound in bytes is kept by counting each record as one unit of at least its size.
+    """
 
     def __init__(self, signal: str, transport: Exporter, limits: QueueLimits, frame: Callable[[Batch], bytes]) -> None:
         super().__init__(signal, transport, limits.interval_seconds)
-        self._limits = limits
         self._export_seconds = limits.export_seconds or float("inf")
+        self._max_records = limits.max_records
+        self._batch_records = limits.batch_records
+        self._unit_bytes = max(1, limits.max_bytes // limits.max_records)
         self._frame = frame
         self._reset_queue()
 
     def _reset_queue(self) -> None:
-        # Two queues of plain bytes: a tuple for each record would be one more object that the garbage collector walks.
-        self._scopes: deque[bytes] = deque()
-        self._bodies: deque[bytes] = deque()
-        self._bytes = 0
+        # Scope and body of each record.
+        self._records: deque[tuple[bytes, bytes]] = deque()
+        # Units that records in the queue take beyond their first.
+        self._more_units = 0
+        self._wake_at = self._batch_records - 1
         self._in_flight = 0
-        # Records ever queued, and those of them that have left the queue for good, delivered or lost.
-        self._queued = self._settled = 0
+        # Records that have left the queue for good, delivered or lost.
+        self._settled = 0
         self._lock = threading.Lock()
         self._drained = threading.Condition(self._lock)
 
-    def add(self, record: Record) -> None:
-        """Queue a record; a full queue drops it and counts it."""
-        limits = self._limits
-        scope, body = record
-        with self._lock:
-            pending = len(self._bodies)
-            is_queued = pending < limits.max_records and self._bytes < limits.max_bytes and not self._is_stopping
-            if is_queued:
-                self._scopes.append(scope)
-                self._bodies.append(body)
-                self._bytes += len(body)
-                self._queued += 1
-        if not is_queued:
+    def add(self, scope: bytes, body: bytes) -> None:
+        """Queue an encoded span or log record of an instrumentation scope; a full queue drops it and counts it."""
+        records = self._records
+        pending = len(records)
+        if len(body) > self._unit_bytes and not self._take_units(len(body) // self._unit_bytes):
+            return
+        if pending + self._more_units >= self._max_records or self._is_stopping:
             dropped(self.signal, "shutdown" if self._is_stopping else "queue_full")
-        elif pending + 1 == limits.batch_records:
+            return
+        records.append((scope, body))
+        if pending >= self._wake_at:
+            # Once: what comes in while a batch is on its way waits for the next interval, or busy services would send
+            # tiny requests.
+            self._wake_at = _NEVER
             self._wake.set()
         if self._thread is None:
             self.start()
 
+    def _take_units(self, units: int) -> bool:
+        """Make room for a large record."""
+        with self._lock:
+            has_room = len(self._records) + self._more_units + units < self._max_records
+            if has_room:
+                self._more_units += units
+        if not has_room:
+            dropped(self.signal, "queue_full")
+        return has_room
+
     def figures(self) -> QueueFigures:
         """What the self-telemetry shows."""
         with self._lock:
-            return QueueFigures(len(self._bodies), self._bytes, self._limits.max_records, self._queued)
+            records = list(self._records)
+            size = sum(len(body) for _, body in records)
+            queued = self._settled + self._in_flight + len(records)
+            return QueueFigures(len(records), size, self._max_records, queued)
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until all that is queued now has been sent; false if it took longer."""
         self._wake.set()
         with self._drained:
-            goal = self._queued
+            goal = self._settled + self._in_flight + len(self._records)
             return self._drained.wait_for(lambda: self._settled >= goal, timeout_seconds)
 
     def after_fork_in_child(self) -> None:
@@ -236,10 +249,9 @@ class RecordQueue(Worker):
 
     def _export(self) -> None:
         is_full = True
-        # What comes in while a batch is on its way waits for the next interval: else busy services send tiny requests.
         while is_full and (batch := self._take()):
             count = self._in_flight
-            is_full = count == self._limits.batch_records
+            is_full = count == self._batch_records
             try:
                 self._deliver(self._frame(batch), count, keep_trying=True)
             except Exception:
@@ -250,22 +262,29 @@ class RecordQueue(Worker):
                     self._settled += self._in_flight
                     self._in_flight = 0
                     self._drained.notify_all()
+        self._wake_at = self._batch_records - 1
 
     def _take(self) -> Batch:
         batch: dict[bytes, list[bytes]] = {}
+        records = self._records
         with self._lock:
-            self._in_flight = min(len(self._bodies), self._limits.batch_records)
+            self._in_flight = min(len(records), self._batch_records)
             for _ in range(self._in_flight):
-                body = self._bodies.popleft()
-                batch.setdefault(self._scopes.popleft(), []).append(body)
-                self._bytes -= len(body)
+                scope, body = records.popleft()
+                if len(body) > self._unit_bytes:
+                    self._more_units -= len(body) // self._unit_bytes
+                bodies = batch.get(scope)
+                if bodies is None:
+                    batch[scope] = [body]
+                else:
+                    bodies.append(body)
         return batch
 
     def _abandon(self) -> None:
         with self._lock:
-            lost = len(self._bodies) + self._in_flight
-            self._scopes.clear()
-            self._bodies.clear()
+            lost = len(self._records) + self._in_flight
+            self._records.clear()
+            self._more_units = 0
             self._in_flight = 0
             self._settled += lost
             self._drained.notify_all()

@@ -8,12 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, MutableMapping
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 from opentelemetry.trace import get_current_span
 
 from shopscope._export import _wire as wire
-from shopscope._export._worker import Record
 from shopscope._imports import when_imported
 from shopscope._logging._exceptions import exception_fields
 from shopscope._logging._records import event_of, is_our_own, level_of
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from shopscope._logging._structlog import Structlog
 
 EventDict = MutableMapping[str, Any]
-Emit = Callable[[Record], None]
+#: Takes an encoded instrumentation scope and an encoded record.
+Emit = Callable[[bytes, bytes], None]
 
 SCOPE = encode_scope("shopscope", __version__)
 ATTRIBUTE = wire.tag(6, wire.LENGTH_DELIMITED)
@@ -87,20 +88,25 @@ def encode_record(head: bytes, now_nano: int, trace_id: bytes, span_id: bytes, a
 class Clock:
     """ISO 8601 UTC time stamps; the part down to the second is formatted once a second."""
 
-    __slots__ = ("_prefix", "_second")
+    __slots__ = ("_prefix",)
 
     def __init__(self) -> None:
-        self._second = -1
-        self._prefix = ""
+        # One tuple, so that no thread sees one half of it new and the other old.
+        self._prefix = b"", -1
 
     def stamp(self, now_nano: int) -> str:
         """Such as ``2026-11-24T07:00:00.123456Z``."""
+        prefix, microseconds = self.parts(now_nano)
+        return f"{prefix.decode()}{microseconds:06d}Z"
+
+    def parts(self, now_nano: int) -> tuple[bytes, int]:
+        """Such as ``2026-11-24T07:00:00.`` and the microseconds."""
         second, rest = divmod(now_nano, 1_000_000_000)
-        prefix = self._prefix
-        if second != self._second:
-            prefix = self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-            self._second = second
-        return f"{prefix}{rest // 1000:06d}Z"
+        prefix, known = self._prefix
+        if second != known:
+            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
+            self._prefix = prefix, second
+        return prefix, rest // 1000
 
 
 class LogPipeline:
@@ -207,7 +213,7 @@ class LogPipeline:
     def send(self, method: str, event: EventDict) -> EventDict:
         """Queue the event for OTLP."""
         try:
-            self._emit(Record(SCOPE, self._encode(event, METHOD_LEVELS.get(method, method))))
+            self._emit(SCOPE, self._encode(event, METHOD_LEVELS.get(method, method)))
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("log record")
         return event
@@ -331,26 +337,35 @@ def reset() -> None:
         _installed = None
 
 
-def _discard(_: Record) -> None:
+def _discard(_scope: bytes, _record: bytes) -> None:
     """Where records go after the end."""
 
 
 def write_line(line: bytes, stream: TextIO | None = None) -> None:
     """Write one line to standard output in a single call, so that lines of several threads do not mix."""
     stream = stream or sys.stdout
-    if type(stream).__name__ == "LoggingProxy":
-        # Celery turns what is printed into records, which would come back here.
-        stream = sys.__stdout__ or stream
     try:
-        buffer = getattr(stream, "buffer", None)
-        if buffer is not None:
+        if type(stream) is TextIOWrapper:
+            buffer = stream.buffer
             buffer.write(line + b"\n")
             buffer.flush()
         else:
-            stream.write(line.decode() + "\n")
+            _write_elsewhere(line, stream)
     except (AttributeError, OSError, RuntimeError, ValueError):
         # No stream, a closed or full one, or (RuntimeError) a signal handler that came in the middle of a line.
         internal_error("log line")
+
+
+def _write_elsewhere(line: bytes, stream: TextIO) -> None:
+    if type(stream).__name__ == "LoggingProxy":
+        # Celery turns what is printed into records, which would come back here.
+        stream = sys.__stdout__ or stream
+    buffer = getattr(stream, "buffer", None)
+    if buffer is not None:
+        buffer.write(line + b"\n")
+        buffer.flush()
+    else:
+        stream.write(line.decode() + "\n")
 
 
 def _raw_id(value: object, size: int) -> bytes:

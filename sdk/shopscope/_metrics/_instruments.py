@@ -116,11 +116,19 @@ class Instruments:
         """Count an event of a journey that has begun."""
         self._started[journey.name].inc()
 
-    def count_journey(self, journey: Journey, seconds: float, exemplar: Ids | None, *, is_error: bool) -> None:
-        """Observe one event of a journey: its duration, and whether it was good, slow or an error."""
+    def count_journey(
+        self,
+        journey: Journey,
+        seconds: float,
+        exemplar: Ids | None,
+        unix_seconds: float | None = None,
+        *,
+        is_error: bool,
+    ) -> None:
+        """Observe an event of a journey, ended now or at ``unix_seconds``: its duration, and good, slow or error."""
         outcome = "error" if is_error else "slow" if seconds > journey.latency_seconds else "good"
         duration, events = self._journey_series[journey.name]
-        duration.observe(seconds, exemplar)
+        duration.observe(seconds, exemplar, unix_seconds)
         events[outcome].inc()
 
     def add_collector(self, collector: Collector) -> None:

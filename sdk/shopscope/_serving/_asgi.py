@@ -1,9 +1,10 @@
 """One pure ASGI middleware: what `_server` does for a request, with no spans for send and receive."""
 
 import functools
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
-from opentelemetry import context as context_api
 from opentelemetry import trace
 
 from shopscope._metrics._exposition import asgi_app
@@ -14,6 +15,7 @@ from shopscope._serving._requests import MAX_HEADER_BYTES
 from shopscope._serving._routes import CAUGHT, FIRST_SERVER_ERROR, UNTRACED_PATHS, Scope, path_in_app, template_of
 from shopscope._serving._server import Request, Server, attach_untraced
 from shopscope._tracing import _propagation
+from shopscope._tracing._context import detach
 
 Message = Scope
 Receive = Callable[[], Awaitable[Message]]
@@ -28,21 +30,17 @@ _CLOSE_CODE = "shopscope.websocket.close_code"
 # By these frameworks say that the client is gone; their modules are not imported for it.
 _CLIENT_IS_GONE = frozenset({"ClientDisconnect", "WebSocketDisconnect"})
 _OBSERVED = "shopscope.observed"
+# Several headers of such a name are one list: https://www.w3.org/TR/trace-context/#tracestate-header
+_LISTS = frozenset({b"tracestate", b"baggage"})
 
 
 class _HttpRequest(Request):
-    """A request and where its answer goes."""
+    """A request whose answer is watched."""
 
-    __slots__ = ("root_path", "scope", "send")
+    __slots__ = ()
 
-    def __init__(self, method: str, scope: Scope, send: Send, scheme: str = "http") -> None:
-        protocol = scope.get("scheme", scheme), scope.get("http_version", "1.1")
-        super().__init__(method, scope["path"], protocol, scope.get("server"))
-        self.scope = scope
-        self.root_path: str = scope.get("root_path", "")
-        self.send = send
-
-    async def watch(self, message: Message) -> None:
+    # No coroutine of ours around the server's: two of them a request would cost as much as the span.
+    def watch(self, message: Message) -> Awaitable[None]:
         """Pass a message on, noting status and end: the customer waits for the last byte, not for background tasks.
 
         The end is taken before the last byte leaves, or a caller on another core could see its answer before we ended.
@@ -51,13 +49,8 @@ class _HttpRequest(Request):
         if kind == "http.response.start":
             self.status = message["status"]
         elif kind == "http.response.body" and not message.get("more_body"):
-            self.finish()
-        try:
-            await self.send(message)
-        except OSError:
-            # By this a server says that the client is gone (ASGI 2.4).
-            self.is_left = True
-            raise
+            self.end_unix_nano = time.time_ns()
+        return self.send(message)  # type: ignore[no-any-return]
 
 
 class _CapturingRequest(_HttpRequest):
@@ -65,18 +58,18 @@ class _CapturingRequest(_HttpRequest):
 
     __slots__ = ("_captured",)
 
-    def __init__(self, captured: CapturedHeaders, method: str, scope: Scope, send: Send) -> None:
-        super().__init__(method, scope, send)
+    def __init__(self, captured: CapturedHeaders, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._captured = captured
 
-    async def watch(self, message: Message) -> None:
+    def watch(self, message: Message) -> Awaitable[None]:
         """Pass a message on, noting headers too."""
         if message["type"] == "http.response.start":
             try:
                 self.span.set_attributes(self._captured.of_response(message.get("headers", ())))
             except Exception:  # noqa: BLE001 (telemetry never raises into the service)
                 internal_error("headers of response")
-        await super().watch(message)
+        return super().watch(message)
 
 
 class _Socket(_HttpRequest):
@@ -85,7 +78,8 @@ class _Socket(_HttpRequest):
     __slots__ = ("close_code", "receive")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__("GET", scope, send, "ws")
+        protocol, root_path = (scope.get("scheme", "ws"), scope.get("http_version", "1.1")), scope.get("root_path", "")
+        super().__init__("GET", scope["path"], protocol, scope.get("server"), scope, send, root_path)
         self.receive = receive
         self.close_code = 0
 
@@ -98,7 +92,7 @@ class _Socket(_HttpRequest):
             self.finish()
         return message
 
-    async def watch(self, message: Message) -> None:
+    def watch(self, message: Message) -> Awaitable[None]:
         """Pass a message on, noting that the application accepts, refuses or closes."""
         kind = message["type"]
         if kind == "websocket.accept":
@@ -110,7 +104,7 @@ class _Socket(_HttpRequest):
             self.status = _FORBIDDEN
         elif kind == "websocket.http.response.start":
             self.status = message["status"]
-        await super().watch(message)
+        return super().watch(message)
 
     def describe_end(self) -> None:
         """Say how the connection was closed; an internal error is the service's, whoever went away is not."""
@@ -149,12 +143,16 @@ class Middleware:
         if kind != "http":
             await (self._serve_socket if kind == "websocket" else self.app)(scope, receive, send)
             return
-        path = path_in_app(scope)
+        root_path: str = scope.get("root_path", "")
+        path = path_in_app(scope) if root_path else scope["path"]
         if path in self._untraced or (self._excluded is not None and self._excluded.search(_address(scope))):
             app = self._metrics_app if path == self._metrics_path else self.app
             await self._serve_untraced(app, scope, receive, send)
             return
-        request = self._begin(self._request(scope["method"], scope, send), path)
+        protocol = scope.get("scheme", "http"), scope.get("http_version", "1.1")
+        request = self._begin(
+            self._request(scope["method"], scope["path"], protocol, scope.get("server"), scope, send, root_path), path
+        )
         if request is None:
             await self.app(scope, receive, send)
             return
@@ -184,7 +182,7 @@ class Middleware:
         try:
             await app(scope, receive, send)
         finally:
-            context_api.detach(token)
+            detach(token)
 
     async def _serve_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_asked = False
@@ -224,22 +222,16 @@ class Middleware:
 
     def _begin(self, request: _HttpRequest, path: str | None) -> _HttpRequest | None:
         try:
-            traceparent = baggage = b""
-            tracestate: tuple[bytes, ...] = ()
             headers = request.scope["headers"]
             if _propagation.foreign is not None:
                 headers = _propagation.as_w3c(headers)
-            for name, value in headers:
-                if name == b"traceparent":
-                    traceparent = value
-                elif name == b"baggage":
-                    baggage = baggage + b"," + value if baggage else value
-                elif name == b"host":
-                    request.host = value[:MAX_HEADER_BYTES]
-                elif name == b"user-agent":
-                    request.agent = value[:MAX_HEADER_BYTES]
-                elif name == b"tracestate":
-                    tracestate = (*tracestate, value)
+            found = dict(headers)
+            if len(found) != len(headers):
+                found = _joined(headers)
+            request.host = found.get(b"host", b"")[:MAX_HEADER_BYTES]
+            request.agent = found.get(b"user-agent", b"")[:MAX_HEADER_BYTES]
+            traceparent, baggage = found.get(b"traceparent", b""), found.get(b"baggage", b"")
+            tracestate = (found[b"tracestate"],) if b"tracestate" in found else ()
             self._server.begin(request, path, traceparent, tracestate, baggage)
             if self._captured is not None:
                 request.span.set_attributes(self._captured.of_request(request.scope["headers"]))
@@ -250,9 +242,11 @@ class Middleware:
 
     def _end(self, request: _HttpRequest, error: BaseException | None) -> None:
         try:
-            context_api.detach(request.token)
+            detach(request.token)
             if error is not None:
-                request.is_left = request.is_left or type(error).__name__ in _CLIENT_IS_GONE
+                request.is_left = (
+                    request.is_left or type(error).__name__ in _CLIENT_IS_GONE or _is_from(request.send, error)
+                )
             elif request.status >= FIRST_SERVER_ERROR:
                 error = request.scope.pop(CAUGHT, None)
             client = request.scope.get("client")
@@ -260,6 +254,23 @@ class Middleware:
             self._server.end(request, route, client[0] if client else "", error)
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of request")
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by name: of those that make one list, all; of any other the last."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        found[name] = found[name] + b"," + value if name in _LISTS and name in found else value
+    return found
+
+
+def _is_from(send: Send, error: BaseException) -> bool:
+    """Whether the server's ``send`` raised an OSError, by which it says that the client is gone (ASGI 2.4)."""
+    code = getattr(send, "__code__", None)
+    where = error.__traceback__ if isinstance(error, OSError) and code is not None else None
+    while where is not None and where.tb_frame.f_code is not code:
+        where = where.tb_next
+    return where is not None
 
 
 def _address(scope: Scope) -> str:

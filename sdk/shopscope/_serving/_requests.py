@@ -1,16 +1,15 @@
 """What requests of one kind share, encoded or looked up once, and the little that is left to do for each."""
 
+from binascii import hexlify
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from shopscope._export import _wire as wire
-from shopscope._export._worker import Record
 from shopscope._logging import _logs as logs
 from shopscope._logging._values import json_line, redact
 from shopscope._pipeline import Pipeline
-from shopscope._redaction._privacy import scrub
 from shopscope._serving._routes import FIRST_SERVER_ERROR
 from shopscope._tracing._span import ATTRIBUTE, JOURNEY_KEY
 
@@ -23,6 +22,8 @@ _LAST_PORT = 65535
 MAX_HEADER_BYTES = 256
 # The attribute's key and the tag of its value; the eight bytes of the value follow.
 _DURATION = wire.attributes(logs.ATTRIBUTE, {"duration_ms": 0.0})[:-8]
+PATH_KEY = wire.text_key("url.path")
+_LINE_END = b',"timestamp":"%b%06dZ","duration_ms":%d.%03d,"trace_id":"%b","span_id":"%b"}'
 _WEBSOCKETS = ("ws", "wss")
 
 
@@ -33,14 +34,14 @@ class RequestKind:
     """
 
     __slots__ = (
-        "_has_constant_path",
         "_level",
         "_line",
-        "_log_attributes",
-        "_log_head",
+        "_line_with_path",
+        "_log_constant",
         "_pipeline",
         "_span_attributes",
         "duration",
+        "has_constant_path",
         "is_error",
         "span_attributes",
         "span_name",
@@ -52,8 +53,9 @@ class RequestKind:
         status, journey = request.status, request.journey_name
         attributes = _attributes(request, method, route)
         self._pipeline = pipeline
-        self._has_constant_path = request.path == route
-        if self._has_constant_path:
+        #: The path is the route, so that it is among what is encoded once.
+        self.has_constant_path = request.path == route
+        if self.has_constant_path:
             attributes["url.path"] = route
         self.is_error = status >= FIRST_SERVER_ERROR or not status
         self._level = "error" if self.is_error else "info"
@@ -63,14 +65,15 @@ class RequestKind:
         if journey:
             attributes[JOURNEY_KEY] = journey
         logged = {key: attributes[key] for key in _LOGGED if key in attributes}
-        self._log_head = logs.encode_head(self._level, "request")
-        self._log_attributes = wire.attributes(logs.ATTRIBUTE, logged)
+        self._log_constant = logs.encode_head(self._level, "request") + wire.attributes(logs.ATTRIBUTE, logged)
         if journey:
             logged["journey"] = logged.pop(JOURNEY_KEY)
         service = pipeline.settings.service
         line = {"level": self._level, "event": "request", "logger": "shopscope.access", "service": service, **logged}
         redact(line)
-        self._line = json_line(line)[1:-1].decode()
+        constant = json_line(line)[:-1].replace(b"%", b"%%")
+        self._line = constant + _LINE_END
+        self._line_with_path = constant + b',"url.path":%b' + _LINE_END
         #: None for a websocket, which lasts as long as its client likes: among durations it would only mislead.
         self.duration = (
             None
@@ -85,28 +88,27 @@ class RequestKind:
         left = {key: value for key, value in self._span_attributes.items() if key not in own}
         return wire.attributes(ATTRIBUTE, left)
 
-    def path_attribute(self, path: str) -> dict[str, Any]:
-        """Span attributes that differ between requests of this kind."""
-        return {} if self._has_constant_path else {"url.path": path}
+    def log(self, request: "Request", path: str, path_attribute: bytes, ids: tuple[int, int]) -> None:
+        """Write the access line and queue its OTLP record.
 
-    def log(self, path: str, now_nano: int, milliseconds: float, ids: tuple[int, int]) -> None:
-        """Write the access line and queue its OTLP record."""
-        pipeline = self._pipeline
-        trace_id, span_id = ids
-        path = scrub(path)
-        tail = "" if self._has_constant_path else f',"url.path":{json_line(path).decode()}'
-        line = (
-            f'{{"timestamp":"{pipeline.logs.clock.stamp(now_nano)}",{self._line}{tail},'
-            f'"duration_ms":{milliseconds:.3f},"trace_id":"{trace_id:032x}","span_id":"{span_id:016x}"}}'
-        )
-        if pipeline.logs.is_json:
-            logs.write_line(line.encode())
-        else:
-            logs.write_line(pipeline.logs.render(orjson.loads(line)))
-        own = b"" if self._has_constant_path else wire.attributes(logs.ATTRIBUTE, {"url.path": path})
-        attributes = self._log_attributes + own + _DURATION + wire.pack_double(milliseconds)
-        record = logs.encode_record(self._log_head, now_nano, trace_id.to_bytes(16), span_id.to_bytes(8), attributes)
-        pipeline.log_records.add(Record(logs.SCOPE, record))
+        Args:
+            request: that has ended.
+            path: its path without secrets; empty if it is the route.
+            path_attribute: the same, encoded.
+            ids: of the trace and the span.
+        """
+        output, now_nano = self._pipeline.logs, request.end_unix_nano
+        trace_id, span_id = ids[0].to_bytes(16), ids[1].to_bytes(8)
+        nanoseconds = now_nano - request.start_unix_nano
+        second, fraction = output.clock.parts(now_nano)
+        milliseconds, microseconds = divmod(nanoseconds // 1000, 1000)
+        values = second, fraction, milliseconds, microseconds, hexlify(trace_id), hexlify(span_id)
+        line = self._line_with_path % (json_line(path), *values) if path else self._line % values
+        logs.write_line(line if output.is_json else output.render(orjson.loads(line)))
+        own = logs.ATTRIBUTE + path_attribute + _DURATION if path_attribute else _DURATION
+        attributes = own + wire.pack_double(nanoseconds / 1e6)
+        record = logs.encode_record(self._log_constant, now_nano, trace_id, span_id, attributes)
+        self._pipeline.log_records.add(logs.SCOPE, record)
 
 
 def _attributes(request: "Request", method: str, route: str) -> dict[str, str | int]:

@@ -5,10 +5,10 @@ request of a route is encoded once: that is most of the difference in cost to ot
 """
 
 import time
+from collections.abc import Callable
 from contextvars import Token
 from typing import Any
 
-from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
@@ -16,11 +16,13 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from shopscope._export import _wire as wire
 from shopscope._pipeline import Pipeline
-from shopscope._serving._requests import RequestKind
-from shopscope._serving._routes import KNOWN_METHODS, JourneyRoutes
-from shopscope._tracing._propagation import baggage_of, parent_of
+from shopscope._redaction._privacy import scrub
+from shopscope._serving._requests import PATH_KEY, RequestKind
+from shopscope._serving._routes import KNOWN_METHODS, JourneyRoutes, Scope
+from shopscope._tracing._context import SPAN_KEY, attach, current
+from shopscope._tracing._ids import new_span_id, new_trace_id, random_bits
+from shopscope._tracing._propagation import SAMPLED_FLAGS, TRACEPARENT, baggage_of, parent_of
 from shopscope._tracing._span import ATTRIBUTE, JOURNEY_KEY, Span
-from shopscope._tracing._tracer import SPAN_KEY, new_span_id, new_trace_id
 from shopscope.config import Journey, is_journey_name
 
 _SERVER = trace.SpanKind.SERVER.value
@@ -29,6 +31,7 @@ _MAX_CLIENTS = 1024
 CLIENT_ADDRESS = "client.address"
 # An empty context, not the current one: what the server's own task or thread holds is no part of a request.
 _EMPTY = Context()
+_NO_BAGGAGE: dict[str, object] = {}
 _SERVED_KEY = "shopscope.served"
 
 
@@ -37,6 +40,9 @@ class Request:
 
     Attributes:
         path: as the client wrote it, decoded.
+        scope: what the server says of the request: ASGI's scope, WSGI's environ.
+        send: what takes the answer: ASGI's ``send``, WSGI's ``start_response``.
+        root_path: the prefix of the path that a proxy or server put before the application.
         protocol: scheme and version, as the ASGI scope has them.
         server: address and port of the socket, where they are known.
         end_unix_nano: when the last byte left; 0 until then.
@@ -54,6 +60,9 @@ class Request:
         "method",
         "path",
         "protocol",
+        "root_path",
+        "scope",
+        "send",
         "server",
         "span",
         "start_unix_nano",
@@ -64,7 +73,19 @@ class Request:
     span: trace.Span
     token: Token[Context]
 
-    def __init__(self, method: str, path: str, protocol: tuple[str, str], server: Any) -> None:
+    def __init__(  # all at once, because a second method that does its part costs as much as the first
+        self,
+        method: str,
+        path: str,
+        protocol: tuple[str, str],
+        server: Any,
+        scope: Scope,
+        send: Callable[..., Any],
+        root_path: str,
+    ) -> None:
+        self.scope = scope
+        self.send = send
+        self.root_path = root_path
         self.method = method
         self.path = path
         self.protocol = protocol
@@ -88,6 +109,7 @@ class Server:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._tracer, self._instruments = pipeline.tracer, pipeline.instruments
         self._routes = JourneyRoutes(pipeline.settings.shop.of_service(pipeline.settings.service))
         self._journeys = pipeline.settings.shop.journeys
         self._kinds: dict[tuple[Any, ...], RequestKind] = {}
@@ -116,23 +138,45 @@ class Server:
         Returns:
             The context, which is the current one now; ``request.token`` detaches it.
         """
-        parent = parent_of(traceparent, tracestate) if traceparent else trace.INVALID_SPAN
-        entries = self._set_journey(request, path_in_app, baggage_of(baggage))
-        tracer = self._pipeline.tracer
-        known = None if tracer.custom is None else _known_at_start(request)
-        request.span = span = tracer.start(request.method, _SERVER, parent, _EMPTY, known)
-        if not isinstance(span, NonRecordingSpan):
-            span.journey = request.journey_name  # type: ignore[attr-defined]
+        entries = self._set_journey(request, path_in_app, baggage_of(baggage) if baggage else _NO_BAGGAGE)
+        tracer, match = self._tracer, TRACEPARENT.fullmatch(traceparent)
+        if tracer.custom is not None or match is None or tracestate or match[3] not in SAMPLED_FLAGS:
+            span = self._start_other(request, traceparent, tracestate)
+        else:
+            # Most requests come from a service that records the trace.
+            trace_id, parent_id, flags = match.groups()
+            span = Span(
+                request.method,
+                _SERVER,
+                int(trace_id, 16),
+                random_bits(64) or 1,
+                int(parent_id, 16),
+                tracer,
+                SAMPLED_FLAGS[flags],
+                request.journey_name,
+                None,
+                True,  # noqa: FBT003 (is_parent_remote)
+            )
+        request.span = span
         context = Context({SPAN_KEY: span, _BAGGAGE_KEY: entries, _SERVED_KEY: span})
-        request.token = context_api.attach(context)
-        self._pipeline.instruments.active += 1
+        request.token = attach(context)
+        self._instruments.active += 1
         return context
+
+    def _start_other(self, request: Request, traceparent: bytes, tracestate: tuple[bytes, ...]) -> trace.Span:
+        tracer = self._tracer
+        parent = parent_of(traceparent, tracestate) if traceparent else trace.INVALID_SPAN
+        known = None if tracer.custom is None else _known_at_start(request)
+        span = tracer.start(request.method, _SERVER, parent, _EMPTY, known)
+        if not isinstance(span, NonRecordingSpan):
+            span.journey = request.journey_name  # type: ignore[attr-defined] # ours, or the reference's
+        return span
 
     def _set_journey(self, request: Request, path: str | None, entries: dict[str, object]) -> dict[str, object]:
         """The journey is the first service's whose route matches; later ones find it in baggage and keep it."""
         journey = None if path is None else self._routes.find(request.method, path)
         if journey is not None:
-            self._pipeline.instruments.begin_journey(journey)
+            self._instruments.begin_journey(journey)
         # Counted whatever baggage says: anyone can send some, and a failure must not be hidden by it.
         request.journey = journey
         carried = entries.get(JOURNEY_KEY)
@@ -157,83 +201,77 @@ class Server:
             client: the client's address, or empty.
             error: what the application raised, or what its framework caught and answered with a 500.
         """
-        self._pipeline.instruments.active -= 1
-        is_answered = bool(request.end_unix_nano)
+        self._instruments.active -= 1
+        is_answered = request.end_unix_nano != 0
         if not is_answered:
             request.end_unix_nano = time.time_ns()
-        kind = self._kind_of(request, route)
+        key = (
+            request.method, route, request.status, request.journey_name,
+            request.host, request.agent, request.protocol, request.path == route,
+        )  # fmt: skip
+        kind = self._kinds.get(key) or self._new_kind(key, request, route)
         span = request.span
         # Asking our own span for its context would build one; its ids are at hand.
         identity = span if isinstance(span, Span) else span.get_span_context()
         ids = identity.trace_id, identity.span_id
-        nanoseconds = request.end_unix_nano - request.start_unix_nano
         is_error = not request.is_left and (kind.is_error or (error is not None and not is_answered))
         if kind.duration is not None:
             # An exemplar that leads to no trace would be worse than none.
-            is_sampled = getattr(span, "is_sampled", False)
-            exemplar = ids if is_sampled else None
-            seconds = nanoseconds / 1e9
-            kind.duration.observe(seconds, exemplar)
+            exemplar = ids if getattr(span, "is_sampled", False) else None
+            now, seconds = request.end_unix_nano / 1e9, (request.end_unix_nano - request.start_unix_nano) / 1e9
+            kind.duration.observe(seconds, exemplar, now)
             # Whom we lost before any answer has seen nothing good; slow it was if it was slow.
             is_event = request.status or not request.is_left
             if (journey := request.journey) is not None and (is_event or seconds > journey.latency_seconds):
-                self._pipeline.instruments.count_journey(journey, seconds, exemplar, is_error=is_error)
+                self._instruments.count_journey(journey, seconds, exemplar, now, is_error=is_error)
+        path = "" if kind.has_constant_path else scrub(request.path)
+        path_attribute = wire.text_attribute(PATH_KEY, path) if path else b""
         if isinstance(span, Span):
-            self._end_span(request, span, kind, client, error, is_error=is_error)
-        kind.log(request.path, request.end_unix_nano, nanoseconds / 1e6, ids)
+            if error is not None or is_error:
+                _tell_error(span, error, is_error=is_error)
+            span.start_unix_nano = request.start_unix_nano
+            if span.name is request.method:  # not renamed by the service
+                span.name = kind.span_name
+            self._describe(span, kind, path_attribute, client)
+            span.end(request.end_unix_nano)
+        kind.log(request, path, path_attribute, ids)
 
-    def _end_span(
-        self,
-        request: Request,
-        span: Span,
-        kind: RequestKind,
-        client: str,
-        error: BaseException | None,
-        *,
-        is_error: bool,
-    ) -> None:
-        span.start_unix_nano = request.start_unix_nano
-        if span.name is request.method:  # not renamed by the service
-            span.name = kind.span_name
-        if error is not None and is_error:
-            span.fail(error)
-            span.attributes.setdefault("error.type", type(error).__qualname__)
-        elif error is not None:
-            # A background task's: the customer has the answer, or does not wait for it any more.
-            span.record_exception(error)
-        elif is_error:
-            span.set_status(trace.StatusCode.ERROR)
-        own, path = span.attributes, kind.path_attribute(request.path)
-        # What the service has set itself comes before what we know; a key must not be there twice.
-        span.constant_attributes = kind.span_attributes_but(own) if own else kind.span_attributes
-        if client and CLIENT_ADDRESS not in own:
-            span.constant_attributes += self._client_attribute(client)
-        span.attributes = {**path, **own} if own else path
-        span.end(request.end_unix_nano)
+    def _describe(self, span: Span, kind: RequestKind, path: bytes, client: str) -> None:
+        """Give a span what we know; what the service has set itself comes before, as a key must not be there twice."""
+        own = span.attributes
+        known = kind.span_attributes_but(own) if own else kind.span_attributes
+        if path and not (own and "url.path" in own):
+            known += ATTRIBUTE + path
+        if client and not (own and CLIENT_ADDRESS in own):
+            known += self._clients.get(client) or self._client_attribute(client)
+        span.constant_attributes = known
 
     def _client_attribute(self, address: str) -> bytes:
-        encoded = self._clients.get(address)
-        if encoded is None:
-            encoded = wire.attributes(ATTRIBUTE, {CLIENT_ADDRESS: address})
-            if len(self._clients) < _MAX_CLIENTS:
-                self._clients[address] = encoded
+        encoded = wire.attributes(ATTRIBUTE, {CLIENT_ADDRESS: address})
+        if len(self._clients) < _MAX_CLIENTS:
+            self._clients[address] = encoded
         return encoded
 
-    def _kind_of(self, request: Request, route: str) -> RequestKind:
-        key = (
-            *(request.method, route, request.status, request.journey_name, request.host, request.agent),
-            *(request.protocol, request.path == route),
-        )
-        kind = self._kinds.get(key)
-        if kind is None:
-            # Here, because it is seldom: most requests are of a kind that is known.
-            self._pipeline.serving()
-            kind = RequestKind(self._pipeline, request, route)
-            # Host and agent are the client's to choose: they must not fill our memory.
-            if len(self._kinds) >= _MAX_KINDS_OF_REQUEST:
-                self._kinds.clear()
-            self._kinds[key] = kind
+    def _new_kind(self, key: tuple[Any, ...], request: Request, route: str) -> RequestKind:
+        # Here, because it is seldom: most requests are of a kind that is known.
+        self._pipeline.serving()
+        kind = RequestKind(self._pipeline, request, route)
+        # Host and agent are the client's to choose: they must not fill our memory.
+        if len(self._kinds) >= _MAX_KINDS_OF_REQUEST:
+            self._kinds.clear()
+        self._kinds[key] = kind
         return kind
+
+
+def _tell_error(span: Span, error: BaseException | None, *, is_error: bool) -> None:
+    if error is None:
+        span.set_status(trace.StatusCode.ERROR)
+    elif is_error:
+        span.fail(error)
+        span.attributes.setdefault("error.type", type(error).__qualname__)
+    else:
+        # A background task's: the customer has the answer, or does not wait for it any more.
+        span.record_exception(error)
 
 
 def _known_at_start(request: Request) -> dict[str, Any]:
@@ -245,10 +283,10 @@ def _known_at_start(request: Request) -> dict[str, Any]:
 def attach_untraced() -> Token[Context]:
     """Make a span current that is not sampled, so that the statements of a health check are no traces either."""
     span = NonRecordingSpan(SpanContext(new_trace_id(), new_span_id(), is_remote=False))
-    return context_api.attach(Context({SPAN_KEY: span, _SERVED_KEY: span}))
+    return attach(Context({SPAN_KEY: span, _SERVED_KEY: span}))
 
 
 def served_span() -> trace.Span | None:
     """The SERVER span of the request that the caller runs in, if one is observed."""
-    span = context_api.get_current().get(_SERVED_KEY)
+    span = current().get(_SERVED_KEY)
     return span if isinstance(span, trace.Span) else None

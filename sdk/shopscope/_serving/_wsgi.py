@@ -29,21 +29,19 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 class _WsgiRequest(Request):
     """A request, its server's ``start_response`` and what is left to do at its end."""
 
-    __slots__ = ("_server", "captured", "environ", "is_ended", "mount", "start")
+    __slots__ = ("_server", "captured", "is_ended")
 
     def __init__(self, environ: Environ, start: StartResponse, server: Server) -> None:
-        self.mount = environ.get("SCRIPT_NAME", "")
-        path = _text(self.mount + environ.get("PATH_INFO", ""))
+        mount = environ.get("SCRIPT_NAME", "")
+        path = _text(mount + environ.get("PATH_INFO", ""))
         protocol = environ.get("wsgi.url_scheme", "http"), _version(environ.get("SERVER_PROTOCOL", ""))
         port = str(environ.get("SERVER_PORT", ""))
         address = environ.get("SERVER_NAME", ""), int(port) if port.isdigit() else None
-        super().__init__(environ["REQUEST_METHOD"], path, protocol, address)
+        super().__init__(environ["REQUEST_METHOD"], path, protocol, address, environ, start, mount)
         self.host = _header(environ, "HTTP_HOST")
         self.agent = _header(environ, "HTTP_USER_AGENT")
-        self.environ = environ
         #: Which headers become attributes of the span, if any were asked for.
         self.captured: CapturedHeaders | None = None
-        self.start = start
         self.is_ended = False
         self._server = server
 
@@ -55,7 +53,7 @@ class _WsgiRequest(Request):
     ) -> Callable[[bytes], object]:
         """Note the status; an application that gives ``exc_info`` replaces the one it gave before."""
         # The server first: it raises where the headers have been sent, and then the first status is the true one.
-        write = self.start(status, headers, exc_info) if exc_info else self.start(status, headers)
+        write = self.send(status, headers, exc_info) if exc_info else self.send(status, headers)
         try:
             if self.captured is not None:
                 pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
@@ -63,30 +61,30 @@ class _WsgiRequest(Request):
             self.status = int(status[:3])
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("start of response")
-        return write
+        return write  # type: ignore[no-any-return]
 
     def end(self, error: BaseException | None = None) -> None:
         """Record the request, once."""
         if self.is_ended:
             return
         self.is_ended = True
-        caught = self.environ.pop(CAUGHT, None)
+        caught = self.scope.pop(CAUGHT, None)
         if error is None and self.status >= FIRST_SERVER_ERROR:
             error = caught
         try:
-            self._server.end(self, self._route(), self.environ.get("REMOTE_ADDR", ""), error)
+            self._server.end(self, self._route(), self.scope.get("REMOTE_ADDR", ""), error)
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of request")
 
     def _route(self) -> str:
         """The framework's template below the prefix of the applications that it is mounted in."""
-        route = self.environ.get(ROUTE)
+        route = self.scope.get(ROUTE)
         if not route:
             return ""
-        prefix = self.environ.get("SCRIPT_NAME", "")
+        prefix = self.scope.get("SCRIPT_NAME", "")
         # What a proxy's header has put there is no mount: mounting moves a part of the path, and changes nothing else.
-        is_moved = _text(prefix + self.environ.get("PATH_INFO", "")) == self.path
-        return f"{_text(prefix.removeprefix(self.mount))}{route}" if is_moved else route
+        is_moved = _text(prefix + self.scope.get("PATH_INFO", "")) == self.path
+        return f"{_text(prefix.removeprefix(self.root_path))}{route}" if is_moved else route
 
 
 class Middleware:
@@ -213,7 +211,7 @@ class _SizedBody(_Body):
 
 
 def _observed(body: Iterable[bytes], request: _WsgiRequest, context: Context) -> Iterable[bytes]:
-    wrapper = request.environ.get("wsgi.file_wrapper")
+    wrapper = request.scope.get("wsgi.file_wrapper")
     if isinstance(wrapper, type) and isinstance(body, wrapper):
         # A server knows its own file wrapper, and sends the file without us; it must stay what it is.
         return _watch_close(body, request)

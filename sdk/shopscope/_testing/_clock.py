@@ -17,6 +17,7 @@ _STAMPING = (
     "_metrics._otlp_metrics",
     "_journey",
     "_metrics._series",
+    "_serving._asgi",
     "_serving._server",
     "_tracing._span",
     "_metrics._streams",

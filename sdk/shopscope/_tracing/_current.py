@@ -6,13 +6,11 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
-from opentelemetry import context as context_api
 from opentelemetry import trace
-from opentelemetry.trace.propagation import _SPAN_KEY
+from opentelemetry.context import Context
 
 from shopscope._export import _wire as wire
-
-SPAN_KEY = _SPAN_KEY
+from shopscope._tracing._context import SPAN_KEY, attach, current, detach
 
 
 class Lasting(Protocol):
@@ -31,36 +29,49 @@ class Lasting(Protocol):
 
 
 class CurrentSpan:
-    """Starts a span, makes it current, and ends it."""
+    """Starts a span, makes it current, and ends it.
 
-    __slots__ = ("_end_on_exit", "_record_exception", "_set_status", "_span", "_start", "_token")
+    Args:
+        start: the tracer's ``start_span``.
+        arguments: its arguments.
+        record_exception: an exception that passes becomes an event.
+        set_status: it makes the span an error.
+        end_on_exit: the span ends with the block.
+    """
+
+    __slots__ = ("_arguments", "_end_on_exit", "_record_exception", "_set_status", "_span", "_start_span", "_token")
 
     def __init__(
         self,
-        start: Callable[[], trace.Span],
+        start: Callable[..., trace.Span],
+        arguments: tuple[Any, ...],
         record_exception: bool,  # noqa: FBT001 (mirrors the API)
         set_status: bool,  # noqa: FBT001 (same)
         end_on_exit: bool,  # noqa: FBT001 (same)
     ) -> None:
-        self._start = start
+        self._start_span = start
+        self._arguments = arguments
         self._record_exception = record_exception
         self._set_status = set_status
         self._end_on_exit = end_on_exit
 
     def __enter__(self) -> trace.Span:
-        self._span = self._start()
-        self._token = context_api.attach(context_api.set_value(SPAN_KEY, self._span))
-        return self._span
+        self._span = span = self._start_span(*self._arguments)
+        self._token = attach(Context({**current(), SPAN_KEY: span}))
+        return span
 
     def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, where: TracebackType | None
     ) -> Literal[False]:
-        context_api.detach(self._token)
+        detach(self._token)
         if exception is None and self._end_on_exit:
             self._span.end()
         else:
             self._finish(self._span, exception)
         return False
+
+    def _start(self) -> trace.Span:
+        return self._start_span(*self._arguments)
 
     def _finish(self, span: trace.Span, exception: BaseException | None) -> None:
         if isinstance(exception, Exception) and span.is_recording():
@@ -78,7 +89,8 @@ class CurrentSpan:
             return around_async_generator(function, self._begin)
 
         def again() -> CurrentSpan:
-            return CurrentSpan(self._start, self._record_exception, self._set_status, self._end_on_exit)
+            given = self._record_exception, self._set_status, self._end_on_exit
+            return CurrentSpan(self._start_span, self._arguments, *given)
 
         if inspect.iscoroutinefunction(function):
 
@@ -178,10 +190,10 @@ class _LastingSpan:
         self._finish = finish
 
     def __enter__(self) -> None:
-        self._token = context_api.attach(context_api.set_value(SPAN_KEY, self._span))
+        self._token = attach(Context({**current(), SPAN_KEY: self._span}))
 
     def __exit__(self, *_: object) -> None:
-        context_api.detach(self._token)
+        detach(self._token)
 
     def finish(self, error: BaseException | None) -> None:
         self._finish(self._span, error)

@@ -22,10 +22,12 @@ from shopscope._redaction._privacy import KNOWN_CLEAN
 from shopscope._tracing._propagators import Headers
 from shopscope._tracing._span import JOURNEY_KEY, Span
 
-_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+# Ids of zeros alone are none: https://www.w3.org/TR/trace-context/#trace-id
+TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 # Dictionaries, because the API takes nothing else for baggage; nobody changes them: the API copies before it does.
+#: Of a parent that records, by their two digits.
+SAMPLED_FLAGS = {b"%02x" % flags: TraceFlags(flags & KNOWN_FLAGS) for flags in range(1, 256, 2)}
 _NO_BAGGAGE: dict[str, object] = {}
-_NO_SPAN = trace.INVALID_SPAN
 _MAX_CACHED_BAGGAGE = 1024
 _MAX_CACHED_LENGTH = 256
 
@@ -59,15 +61,13 @@ def as_w3c(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 def parent_of(traceparent: bytes, tracestate: Iterable[bytes]) -> trace.Span:
     """The remote parent that the headers name, or the invalid span."""
-    match = _TRACEPARENT.fullmatch(traceparent)
+    match = TRACEPARENT.fullmatch(traceparent)
     if match is None or tracestate:
         # A future version, a tracestate, or rubbish: the API's propagator knows what to do.
         carrier = {"traceparent": traceparent.decode("latin-1"), "tracestate": b",".join(tracestate).decode("latin-1")}
         context = _trace_context.extract({key: value for key, value in carrier.items() if value}, Context())
         return trace.get_current_span(context)
     trace_id, span_id = int(match[1], 16), int(match[2], 16)
-    if not trace_id or not span_id:
-        return _NO_SPAN
     flags = TraceFlags(int(match[3], 16))
     return NonRecordingSpan(SpanContext(trace_id, span_id, True, flags))  # noqa: FBT003 (is_remote)
 

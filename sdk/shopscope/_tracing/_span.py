@@ -4,6 +4,7 @@ Encoding at the end costs less than keeping the span alive for a queue and the g
 Source: opentelemetry/proto/trace/v1/trace.proto and https://opentelemetry.io/docs/specs/otel/trace/api/
 """
 
+import struct
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from shopscope._export import _wire as wire
 from shopscope._export._decode import read_attributes
 from shopscope._extras import HAS_IS_REMOTE, IS_REMOTE, KNOWN_FLAGS, Extras, encode_extras
 from shopscope._metrics._selfmetrics import internal_error, log_once
-from shopscope._redaction._privacy import scrub_end
+from shopscope._redaction._privacy import forget_with, scrub_end
 from shopscope._tracing._limits import SCALARS, SpanLimits, clean, clean_all, clean_key
 from shopscope._tracing._readable import Readable
 
@@ -31,14 +32,16 @@ SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 #: Of a span whose trace begins here: the ids are random, and say so.
 SAMPLED_RANDOM = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 
-# Field keys of Span. The ids have a constant length, so their keys include it.
-_TRACE_ID = wire.tag(1, wire.LENGTH_DELIMITED) + b"\x10"
-_SPAN_ID = wire.tag(2, wire.LENGTH_DELIMITED) + b"\x08"
+# Field keys of Span. The ids have a constant length, so their keys include it; numbers that are neighbours are packed
+# at once.
+_TRACE_ID, _SPAN_ID, _PARENT_ID = 0x0A10, 0x1208, 0x2208
+_START, _END = 0x39, 0x41
+_pack_ids = struct.Struct(">HQQHQ").pack
+_pack_parent = struct.Struct(">HQ").pack
+_pack_times = struct.Struct("<BQBQ").pack
+_LOW = (1 << 64) - 1
 _TRACE_STATE = wire.tag(3, wire.LENGTH_DELIMITED)
-_PARENT_ID = wire.tag(4, wire.LENGTH_DELIMITED) + b"\x08"
 _NAME = wire.tag(5, wire.LENGTH_DELIMITED)
-_START = wire.tag(7, wire.FIXED64)
-_END = wire.tag(8, wire.FIXED64)
 _STATUS = wire.tag(15, wire.LENGTH_DELIMITED)
 _FLAGS = wire.tag(16, wire.FIXED32)
 
@@ -286,40 +289,41 @@ class Span(Readable):
 
     def encode(self) -> bytes:
         """The body of an OTLP ``Span``."""
-        name = wire.utf8(self.name)
-        parts = [
-            _TRACE_ID,
-            self.trace_id.to_bytes(16),
-            _SPAN_ID,
-            self.span_id.to_bytes(8),
-            _NAME,
-            wire.varint(len(name)),
-            name,
-            _KINDS[self.kind_number],
-            _START,
-            wire.pack_fixed64(self.start_unix_nano),
-            _END,
-            wire.pack_fixed64(self.end_unix_nano),
-            self.constant_attributes,
-        ]
-        if self.attributes:
-            parts.append(self._encode_attributes())
-        if self.journey and JOURNEY_KEY not in self.attributes:
-            parts.append(_journey_attribute(self.journey))
-        if self.parent_id:
-            parts += (_PARENT_ID, self.parent_id.to_bytes(8))
+        name, journey, attributes, trace_id = self.name, self.journey, self.attributes, self.trace_id
+        if not journey or JOURNEY_KEY in attributes:
+            journey_attribute = b""
+        else:
+            journey_attribute = _journeys.get(journey) or _journey_attribute(journey)
+        body = b"".join(
+            (
+                _pack_ids(_TRACE_ID, trace_id >> 64, trace_id & _LOW, _SPAN_ID, self.span_id),
+                _names.get(name) or _name_field(name),
+                _KINDS[self.kind_number],
+                _pack_times(_START, self.start_unix_nano, _END, self.end_unix_nano),
+                self.constant_attributes,
+                self._encode_attributes() if attributes else b"",
+                journey_attribute,
+                _pack_parent(_PARENT_ID, self.parent_id) if self.parent_id else b"",
+                (_REMOTE_FLAGS if self.is_parent_remote else _LOCAL_FLAGS)[self.flags],
+            )
+        )
+        if self.trace_state or self._extras is not None or self.status_code:
+            body += self._encode_rest()
+        return body
+
+    def _encode_rest(self) -> bytes:
+        """What few spans have."""
+        extras, rest = self._extras, b""
         if self.trace_state:
-            parts.append(wire.message(_TRACE_STATE, wire.utf8(self.trace_state.to_header())))
-        extras = self._extras
+            rest = wire.message(_TRACE_STATE, wire.utf8(self.trace_state.to_header()))
         if extras is not None:
-            parts.append(encode_extras(extras))
+            rest += encode_extras(extras)
         if self.status_code:
             status = _STATUS_CODE + wire.varint(self.status_code)
             if extras is not None and extras.status_message:
                 status = wire.message(_STATUS_MESSAGE, wire.utf8(extras.status_message)) + status
-            parts.append(wire.message(_STATUS, status))
-        parts.append((_REMOTE_FLAGS if self.is_parent_remote else _LOCAL_FLAGS)[self.flags])
-        return b"".join(parts)
+            rest += wire.message(_STATUS, status)
+        return rest
 
     def _encode_attributes(self) -> bytes:
         try:
@@ -358,17 +362,26 @@ def text_of(name: object) -> str:
     return name if isinstance(name, str) else wire.safe_str(name)
 
 
+# Fields encoded before, by their text. Names are few by convention, and journeys by the file; but the one may be built
+# from data and the other come from another service's baggage, so neither is ours to bound.
+_names: dict[str, bytes] = {}
 _journeys: dict[str, bytes] = {}
-_JOURNEYS_LIMIT = 256
+_MAX_NAMES, _LONGEST_NAME, _MAX_JOURNEYS = 1024, 256, 256
+forget_with(_names)
+forget_with(_journeys)
+
+
+def _name_field(name: str) -> bytes:
+    encoded = wire.message(_NAME, wire.utf8(name))
+    if len(_names) < _MAX_NAMES and len(name) <= _LONGEST_NAME:
+        _names[name] = encoded
+    return encoded
 
 
 def _journey_attribute(journey: str) -> bytes:
-    encoded = _journeys.get(journey)
-    if encoded is None:
-        encoded = wire.attributes(ATTRIBUTE, {JOURNEY_KEY: journey})
-        # The journey may come from another service's baggage, so its values are not ours to bound.
-        if len(_journeys) < _JOURNEYS_LIMIT:
-            _journeys[journey] = encoded
+    encoded = wire.attributes(ATTRIBUTE, {JOURNEY_KEY: journey})
+    if len(_journeys) < _MAX_JOURNEYS:
+        _journeys[journey] = encoded
     return encoded
 
 

@@ -1,17 +1,16 @@
 """Our tracer behind the OpenTelemetry API: user code and every instrumentation package work with it unchanged."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
-from opentelemetry.trace.propagation import get_current_span
 
 from shopscope._export import _wire as wire
 from shopscope._export._worker import Batch
 from shopscope._extras import KNOWN_FLAGS
-from shopscope._tracing._current import SPAN_KEY, CurrentSpan
+from shopscope._tracing._context import SPAN_KEY, current
+from shopscope._tracing._current import CurrentSpan
 from shopscope._tracing._custom import Custom, Request, describe, journey_of, start_custom, start_own
 from shopscope._tracing._ids import new_span_id, new_trace_id, random_bits
 from shopscope._tracing._measured import measured
@@ -91,20 +90,30 @@ class Tracer(trace.Tracer):
         """Start a span whose parent is the current one of ``context``, if the sampler wants it."""
         if type(name) is not str:
             name = text_of(name)
-        parent = get_current_span(context)
+        parent = (current() if context is None else context).get(SPAN_KEY)
         span: trace.Span
-        if self.custom is not None:
-            request = Request(name, kind, parent, context, attributes, links, start_time)
-            span = start_custom(self, self.custom, request)
-        else:
-            span = self.start(name, kind.value, parent, context)
-            if (attributes or links or start_time is not None) and isinstance(span, Span):
+        if type(parent) is Span and self.custom is None:
+            # Most spans have a parent in the same service.
+            trace_id, flags, state = parent.trace_id, parent.flags, parent.trace_state
+            number = kind._value_  # ``value`` is a property written in Python
+            span = Span(name, number, trace_id, _bits(64) or 1, parent.span_id, self, flags, parent.journey, state)
+            if attributes or links or start_time is not None:
                 describe(span, attributes, links, start_time)
-        if type(span) is NonRecordingSpan:
-            span = measured(self, span, Request(name, kind, parent, context, attributes, links, start_time))
+        else:
+            above = parent if isinstance(parent, trace.Span) else trace.INVALID_SPAN
+            span = self._start_other(Request(name, kind, above, context, attributes, links, start_time))
         if not (record_exception and set_status_on_exception) and isinstance(span, Span):
             span.choose_exit(records=record_exception, sets_status=set_status_on_exception)
         return span
+
+    def _start_other(self, request: Request) -> trace.Span:
+        if self.custom is not None:
+            span = start_custom(self, self.custom, request)
+        else:
+            span = self.start(request.name, request.kind.value, request.parent, request.context)
+            if isinstance(span, Span):
+                describe(span, request.attributes, request.links, request.start_time)
+        return measured(self, span, request) if type(span) is NonRecordingSpan else span
 
     def start(
         self,
@@ -153,14 +162,21 @@ class Tracer(trace.Tracer):
         end_on_exit: bool = True,  # noqa: FBT001,FBT002 (same)
     ) -> "CurrentSpan":
         """A context manager, or decorator, that starts a span and makes it the current one."""
-        start = functools.partial(self.start_span, name, context, kind, attributes, links, start_time)
-        return CurrentSpan(start, record_exception, set_status_on_exception, end_on_exit)
+        arguments = name, context, kind, attributes, links, start_time
+        return CurrentSpan(self.start_span, arguments, record_exception, set_status_on_exception, end_on_exit)
 
 
 def frame_spans(resource: bytes, batch: Batch) -> bytes:
     """An ``ExportTraceServiceRequest`` (and, having the same fields, an ``ExportLogsServiceRequest``)."""
-    scopes = []
+    # Joined once: a copy at each level would push the service's own data out of the processor's cache.
+    parts, size = [resource], len(resource)
     for scope, bodies in batch.items():
-        records = [_SPANS + wire.varint(len(body)) + body for body in bodies]
-        scopes.append(wire.message(_SCOPE_SPANS, scope + b"".join(records)))
-    return wire.message(_RESOURCE_SPANS, resource + b"".join(scopes))
+        start, length = len(parts), len(scope)
+        parts += (b"", scope)
+        for body in bodies:
+            prefix = _SPANS + wire.varint(len(body))
+            parts += (prefix, body)
+            length += len(prefix) + len(body)
+        parts[start] = _SCOPE_SPANS + wire.varint(length)
+        size += len(parts[start]) + length
+    return b"".join((_RESOURCE_SPANS, wire.varint(size), *parts))
