@@ -86,7 +86,7 @@ def test_statements_and_their_parameters_never_leave(observe, sink):
 def test_exceptions_of_calls(observe, sink):
     """Texts of exceptions are sent without queries, and those of databases, which quote rows, not at all."""
     observe()
-    tracer = trace.get_tracer("other")
+    tracer = trace.get_tracer("opentelemetry.instrumentation.other")
     for attributes in ({"server.address": "bank"}, {"db.system": "mysql"}):
         with (
             pytest.raises(OSError, match="pay"),

@@ -14,6 +14,7 @@ _FIRST_ERROR, _FIRST_SERVER_ERROR = 400, 500
 _ADDRESSES = ("url.full", "http.url", "http.target")
 _QUERY_TEXTS = ("db.query.text", "db.statement")
 _PARAMETERS = ("db.statement.parameters", "db.query.parameter.", "db.operation.parameter.")
+_CONTRIB = "opentelemetry.instrumentation."
 _TEXTS_OF_EXCEPTIONS = ("exception.message", "exception.stacktrace")
 # What follows a path or host up to where an address ends in a text.
 _QUERY = re.compile(r"(?<=[\w/%.~-])\?[^\s'\"<>)\]]+")
@@ -87,10 +88,12 @@ def _drop_queries(attributes: MutableMapping[str, Any]) -> None:
 def _strip(span: "Span", *, is_database: bool) -> None:
     """Take values out of what exceptions say: a database quotes rows, a client of the web whole addresses."""
     extras = span.extra()
+    is_instrumentation = span.tracer.instrumentation_scope.name.startswith(_CONTRIB)
     extras.status_message = "" if is_database else _QUERY.sub("", extras.status_message)
     for number, (name, given, timestamp, dropped) in enumerate(extras.events):
         kept = dict(given)
-        if kind := kept.get("exception.type"):
+        # On a span of the service's own, what it has set is all there is to be.
+        if is_instrumentation and (kind := kept.get("exception.type")):
             span.attributes.setdefault("error.type", str(kind).rpartition(".")[2])
         for key in _TEXTS_OF_EXCEPTIONS:
             if is_database:
