@@ -112,7 +112,7 @@ QUEUES = (
     Variable(
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
         "spans a request, no more than the queue holds",
-        "`512`, or the queue's size",
+        "`2048` (`512`), or the queue's size",
         f"{_EFFECTS}::test_queue_of_spans",
     ),
     Variable(
@@ -136,7 +136,7 @@ QUEUES = (
     Variable(
         "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
         "log records a request",
-        "`512`, or the queue's size",
+        "`2048` (`512`), or the queue's size",
         f"{_EFFECTS}::test_queue_of_log_records",
     ),
 )

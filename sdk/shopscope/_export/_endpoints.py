@@ -72,13 +72,19 @@ def read_endpoint(env: Environment, signal: str, argument: str | None) -> Endpoi
         url=url,
         headers=env.headers(first("HEADERS")),
         timeout_seconds=env.timeout(first("TIMEOUT"), 10_000) or 0.0,
-        is_gzip=env.choice(first("COMPRESSION"), ("gzip", "none"), "gzip") == "gzip",
+        is_gzip=env.choice(first("COMPRESSION"), ("gzip", "none"), "none" if _is_loopback(url) else "gzip") == "gzip",
         exporters=exporters,
         protocol=protocol,
         tls=_read_tls(env, first("CERTIFICATE"), first("CLIENT_CERTIFICATE"), first("CLIENT_KEY")),
         # The scheme decides; the setting is for gRPC targets that have none.
         is_secure=scheme == "https" if scheme in {"http", "https"} else not insecure,
     )
+
+
+def _is_loopback(url: str) -> bool:
+    """Whether the endpoint is on this machine: compressing for it costs more than it saves."""
+    host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _read_exporters(env: Environment, signal: str) -> tuple[str, ...]:

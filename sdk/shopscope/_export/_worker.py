@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ class QueueLimits(NamedTuple):
 
     max_records: int = 16384
     max_bytes: int = 16 * 1024 * 1024
-    batch_records: int = 512
+    batch_records: int = 2048
     interval_seconds: float = 5.0
     export_seconds: float | None = None
 
@@ -248,12 +248,13 @@ class RecordQueue(Worker):
         self._reset_queue()
 
     def _export(self) -> None:
-        is_full = True
-        while is_full and (batch := self._take()):
+        has_more = True
+        while has_more:
+            batch, has_more = self._take()
             count = self._in_flight
-            is_full = count == self._batch_records
             try:
-                self._deliver(self._frame(batch), count, keep_trying=True)
+                if batch:
+                    self._deliver(self._frame(batch), count, keep_trying=True)
             except Exception:
                 dropped(self.signal, "fault", count)
                 raise
@@ -264,21 +265,31 @@ class RecordQueue(Worker):
                     self._drained.notify_all()
         self._wake_at = self._batch_records - 1
 
-    def _take(self) -> Batch:
-        batch: dict[bytes, list[bytes]] = {}
+    def _take(self) -> tuple[Batch, bool]:
+        """Records for one request, and whether there are more."""
+        batch: defaultdict[bytes, list[bytes]] = defaultdict(list)
         records = self._records
         with self._lock:
-            self._in_flight = min(len(records), self._batch_records)
-            for _ in range(self._in_flight):
-                scope, body = records.popleft()
-                if len(body) > self._unit_bytes:
-                    self._more_units -= len(body) // self._unit_bytes
-                bodies = batch.get(scope)
-                if bodies is None:
-                    batch[scope] = [body]
-                else:
-                    bodies.append(body)
-        return batch
+            if self._more_units:
+                taken = self._take_large()
+            else:
+                taken = [records.popleft() for _ in range(min(len(records), self._batch_records))]
+            self._in_flight = len(taken)
+            has_more = bool(records)
+        for scope, body in taken:
+            batch[scope].append(body)
+        return batch, has_more
+
+    def _take_large(self) -> list[tuple[bytes, bytes]]:
+        """As many as a request of ordinary records is large; endpoints refuse larger ones."""
+        taken, units = [], 0
+        while self._records and units < self._batch_records:
+            scope, body = self._records.popleft()
+            taken.append((scope, body))
+            more = len(body) // self._unit_bytes if len(body) > self._unit_bytes else 0
+            self._more_units -= more
+            units += 1 + more
+        return taken
 
     def _abandon(self) -> None:
         with self._lock:

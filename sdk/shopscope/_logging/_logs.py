@@ -4,6 +4,7 @@ Source of the record: opentelemetry/proto/logs/v1/logs.proto
 """
 
 import logging
+import struct
 import sys
 import threading
 import time
@@ -42,11 +43,14 @@ Emit = Callable[[bytes, bytes], None]
 SCOPE = encode_scope("shopscope", __version__)
 ATTRIBUTE = wire.tag(6, wire.LENGTH_DELIMITED)
 
-_TIME, _OBSERVED_TIME = wire.tag(1, wire.FIXED64), wire.tag(11, wire.FIXED64)
+# Keys of fields whose values have a constant length, with that length: all numbers are packed at once.
+_TIME, _OBSERVED_TIME = 0x09, 0x59
+_TRACE_ID, _SPAN_ID = 0x104A, 0x0852
+_pack_times = struct.Struct("<BQBQ").pack
+_pack_all = struct.Struct("<BQBQH16sH8s").pack
 _SEVERITY_NUMBER, _SEVERITY_TEXT = wire.tag(2, wire.VARINT), wire.tag(3, wire.LENGTH_DELIMITED)
 _DROPPED_ATTRIBUTES = wire.tag(7, wire.VARINT)
 _BODY = wire.tag(5, wire.LENGTH_DELIMITED)
-_TRACE_ID, _SPAN_ID = wire.tag(9, wire.LENGTH_DELIMITED) + b"\x10", wire.tag(10, wire.LENGTH_DELIMITED) + b"\x08"
 # https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber
 _SEVERITIES = {"debug": 5, "info": 9, "warning": 13, "error": 17, "critical": 21}
 _ENCODED_SEVERITIES = {
@@ -69,8 +73,11 @@ _TOO_TALKATIVE = {
 
 
 def encode_log(level: str, body: str, now_nano: int, trace_id: bytes, span_id: bytes, attributes: bytes) -> bytes:
-    """The body of an OTLP ``LogRecord``; ids are raw bytes, or empty; ``attributes`` is the encoded field."""
-    return encode_record(encode_head(level, body), now_nano, trace_id, span_id, attributes)
+    """The body of an OTLP ``LogRecord``; ids are raw bytes, or both are empty; ``attributes`` is the encoded field."""
+    head = encode_head(level, body)
+    if trace_id and span_id:
+        return encode_numbers(now_nano, trace_id, span_id) + head + attributes
+    return _pack_times(_TIME, now_nano, _OBSERVED_TIME, now_nano) + head + attributes
 
 
 def encode_head(level: str, body: str) -> bytes:
@@ -78,11 +85,9 @@ def encode_head(level: str, body: str) -> bytes:
     return _ENCODED_SEVERITIES[level] + wire.message(_BODY, wire.any_value(body))
 
 
-def encode_record(head: bytes, now_nano: int, trace_id: bytes, span_id: bytes, attributes: bytes) -> bytes:
-    """A ``LogRecord`` around an encoded head."""
-    stamp = wire.pack_fixed64(now_nano)
-    ids = (_TRACE_ID + trace_id if trace_id else b"") + (_SPAN_ID + span_id if span_id else b"")
-    return b"".join((_TIME, stamp, _OBSERVED_TIME, stamp, head, attributes, ids))
+def encode_numbers(now_nano: int, trace_id: bytes, span_id: bytes) -> bytes:
+    """The fields of a ``LogRecord`` that say when and where; both ids are there."""
+    return _pack_all(_TIME, now_nano, _OBSERVED_TIME, now_nano, _TRACE_ID, trace_id, _SPAN_ID, span_id)
 
 
 class Clock:
@@ -233,8 +238,7 @@ class LogPipeline:
             level if level in _SEVERITIES else "info",
             wire.safe_str(event.get("event", "")),
             time.time_ns(),
-            _raw_id(event.get("trace_id"), _TRACE_ID_BYTES),
-            _raw_id(event.get("span_id"), _SPAN_ID_BYTES),
+            *_raw_ids(event),
             wire.attributes(ATTRIBUTE, attributes),
         )
         return encoded + _DROPPED_ATTRIBUTES + wire.varint(left_out) if left_out > 0 else encoded
@@ -368,10 +372,11 @@ def _write_elsewhere(line: bytes, stream: TextIO) -> None:
         stream.write(line.decode() + "\n")
 
 
-def _raw_id(value: object, size: int) -> bytes:
-    """An id's bytes; nothing if the service has put something else under the id's name."""
+def _raw_ids(event: EventDict) -> tuple[bytes, bytes]:
+    """The ids' bytes; nothing if the service has put something else under an id's name."""
     try:
-        raw = bytes.fromhex(value) if isinstance(value, str) else b""
-    except ValueError:
-        return b""
-    return raw if len(raw) == size else b""
+        trace_id, span_id = bytes.fromhex(event["trace_id"]), bytes.fromhex(event["span_id"])
+    except (KeyError, TypeError, ValueError):
+        return b"", b""
+    is_whole = (len(trace_id), len(span_id)) == (_TRACE_ID_BYTES, _SPAN_ID_BYTES)
+    return (trace_id, span_id) if is_whole else (b"", b"")

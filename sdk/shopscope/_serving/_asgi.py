@@ -15,7 +15,7 @@ from shopscope._serving._requests import MAX_HEADER_BYTES
 from shopscope._serving._routes import CAUGHT, FIRST_SERVER_ERROR, UNTRACED_PATHS, Scope, path_in_app, template_of
 from shopscope._serving._server import Request, Server, attach_untraced
 from shopscope._tracing import _propagation
-from shopscope._tracing._context import detach
+from shopscope._tracing._context import detach, reset
 
 Message = Scope
 Receive = Callable[[], Awaitable[Message]]
@@ -242,7 +242,10 @@ class Middleware:
 
     def _end(self, request: _HttpRequest, error: BaseException | None) -> None:
         try:
-            detach(request.token)
+            try:
+                reset(request.token)
+            except (RuntimeError, ValueError):
+                detach(request.token)
             if error is not None:
                 request.is_left = (
                     request.is_left or type(error).__name__ in _CLIENT_IS_GONE or _is_from(request.send, error)

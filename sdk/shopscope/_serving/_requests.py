@@ -23,7 +23,6 @@ MAX_HEADER_BYTES = 256
 # The attribute's key and the tag of its value; the eight bytes of the value follow.
 _DURATION = wire.attributes(logs.ATTRIBUTE, {"duration_ms": 0.0})[:-8]
 PATH_KEY = wire.text_key("url.path")
-_LINE_END = b',"timestamp":"%b%06dZ","duration_ms":%d.%03d,"trace_id":"%b","span_id":"%b"}'
 _WEBSOCKETS = ("ws", "wss")
 
 
@@ -36,7 +35,6 @@ class RequestKind:
     __slots__ = (
         "_level",
         "_line",
-        "_line_with_path",
         "_log_constant",
         "_pipeline",
         "_span_attributes",
@@ -71,9 +69,7 @@ class RequestKind:
         service = pipeline.settings.service
         line = {"level": self._level, "event": "request", "logger": "shopscope.access", "service": service, **logged}
         redact(line)
-        constant = json_line(line)[:-1].replace(b"%", b"%%")
-        self._line = constant + _LINE_END
-        self._line_with_path = constant + b',"url.path":%b' + _LINE_END
+        self._line = b'Z",' + json_line(line)[1:-1] + b',"duration_ms":'
         #: None for a websocket, which lasts as long as its client likes: among durations it would only mislead.
         self.duration = (
             None
@@ -98,16 +94,36 @@ class RequestKind:
             ids: of the trace and the span.
         """
         output, now_nano = self._pipeline.logs, request.end_unix_nano
-        trace_id, span_id = ids[0].to_bytes(16), ids[1].to_bytes(8)
         nanoseconds = now_nano - request.start_unix_nano
-        second, fraction = output.clock.parts(now_nano)
-        milliseconds, microseconds = divmod(nanoseconds // 1000, 1000)
-        values = second, fraction, milliseconds, microseconds, hexlify(trace_id), hexlify(span_id)
-        line = self._line_with_path % (json_line(path), *values) if path else self._line % values
+        trace_id, span_id = ids[0].to_bytes(16), ids[1].to_bytes(8)
+        second, microseconds = output.clock.parts(now_nano)
+        line = b"".join(
+            (
+                b'{"timestamp":"',
+                second,
+                b"%06d" % microseconds,
+                self._line,
+                orjson.dumps(nanoseconds // 1000 / 1000),
+                b',"trace_id":"',
+                hexlify(trace_id),
+                b'","span_id":"',
+                hexlify(span_id),
+                b'","url.path":' if path else b'"',
+                (orjson.dumps(path) if path.isascii() else json_line(path)) if path else b"",
+                b"}",
+            )
+        )
         logs.write_line(line if output.is_json else output.render(orjson.loads(line)))
-        own = logs.ATTRIBUTE + path_attribute + _DURATION if path_attribute else _DURATION
-        attributes = own + wire.pack_double(nanoseconds / 1e6)
-        record = logs.encode_record(self._log_constant, now_nano, trace_id, span_id, attributes)
+        path_field = logs.ATTRIBUTE + path_attribute if path_attribute else b""
+        record = b"".join(
+            (
+                logs.encode_numbers(now_nano, trace_id, span_id),
+                self._log_constant,
+                path_field,
+                _DURATION,
+                wire.pack_double(nanoseconds / 1e6),
+            )
+        )
         self._pipeline.log_records.add(logs.SCOPE, record)
 
 

@@ -112,6 +112,8 @@ class Server:
         self._tracer, self._instruments = pipeline.tracer, pipeline.instruments
         self._routes = JourneyRoutes(pipeline.settings.shop.of_service(pipeline.settings.service))
         self._journeys = pipeline.settings.shop.journeys
+        #: Baggage that holds a journey alone; nobody changes it, the API copies before it does.
+        self._entries: dict[str, dict[str, object]] = {name: {JOURNEY_KEY: name} for name in self._journeys}
         self._kinds: dict[tuple[Any, ...], RequestKind] = {}
         self._clients: dict[str, bytes] = {}
         pipeline.caches.append(self._kinds)
@@ -138,7 +140,12 @@ class Server:
         Returns:
             The context, which is the current one now; ``request.token`` detaches it.
         """
-        entries = self._set_journey(request, path_in_app, baggage_of(baggage) if baggage else _NO_BAGGAGE)
+        journey = None if path_in_app is None else self._routes.find(request.method, path_in_app)
+        if journey is not None:
+            request.journey = journey
+            request.journey_name = journey.name
+            self._instruments.begin_journey(journey)
+        entries = self._carry_journey(request, baggage)
         tracer, match = self._tracer, TRACEPARENT.fullmatch(traceparent)
         if tracer.custom is not None or match is None or tracestate or match[3] not in SAMPLED_FLAGS:
             span = self._start_other(request, traceparent, tracestate)
@@ -172,21 +179,21 @@ class Server:
             span.journey = request.journey_name  # type: ignore[attr-defined] # ours, or the reference's
         return span
 
-    def _set_journey(self, request: Request, path: str | None, entries: dict[str, object]) -> dict[str, object]:
-        """The journey is the first service's whose route matches; later ones find it in baggage and keep it."""
-        journey = None if path is None else self._routes.find(request.method, path)
-        if journey is not None:
-            self._instruments.begin_journey(journey)
-        # Counted whatever baggage says: anyone can send some, and a failure must not be hidden by it.
-        request.journey = journey
+    def _carry_journey(self, request: Request, baggage: bytes) -> dict[str, object]:
+        """The journey is the first service's whose route matches; later ones find it in baggage and keep it.
+
+        The event is counted for this service's own journey whatever baggage says: anyone can send some, and a failure
+        must not be hidden by it.
+        """
+        own = request.journey_name
+        if not baggage:
+            return self._entries[own] if own else _NO_BAGGAGE
+        entries = baggage_of(baggage)
         carried = entries.get(JOURNEY_KEY)
         if isinstance(carried, str) and self._is_known(carried):
             request.journey_name = carried
             return entries
-        if journey is None:
-            return entries
-        request.journey_name = journey.name
-        return {**entries, JOURNEY_KEY: journey.name}
+        return {**entries, JOURNEY_KEY: own} if own else entries
 
     def _is_known(self, journey: str) -> bool:
         """Baggage may come from anyone: without a file only its form can be checked."""

@@ -21,13 +21,14 @@ _variable = _runtime._current_context if type(_runtime) is ContextVarsRuntimeCon
 current: Callable[[], Context] = _variable.get if _variable else context_api.get_current
 #: Make a context the current one; the token restores the one before.
 attach: Callable[[Context], Token[Context]] = _variable.set if _variable else context_api.attach
-_reset: Callable[[Token[Context]], None] = _variable.reset if _variable else context_api.detach
+#: Restore the context before ``attach``, or raise; see ``detach``.
+reset: Callable[[Token[Context]], None] = _variable.reset if _variable else context_api.detach
 
 
 def detach(token: Token[Context]) -> None:
     """Restore the context before ``attach``."""
     try:
-        _reset(token)
+        reset(token)
     except (RuntimeError, ValueError):
         # Another task's or thread's token, or one that has been used: the API says so in its log.
         context_api.detach(token)

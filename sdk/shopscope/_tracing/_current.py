@@ -10,7 +10,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from shopscope._export import _wire as wire
-from shopscope._tracing._context import SPAN_KEY, attach, current, detach
+from shopscope._tracing._context import SPAN_KEY, attach, current, detach, reset
 
 
 class Lasting(Protocol):
@@ -63,7 +63,10 @@ class CurrentSpan:
     def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, where: TracebackType | None
     ) -> Literal[False]:
-        detach(self._token)
+        try:
+            reset(self._token)
+        except (RuntimeError, ValueError):
+            detach(self._token)
         if exception is None and self._end_on_exit:
             self._span.end()
         else:
