@@ -95,18 +95,8 @@ class Pipeline:
         settle()
         self.metering.serving()
 
-    def finish(self, span: Span) -> None:
-        """Queue an ended span and observe the dependency that it called."""
-        if span.kind_number in _CALLS:
-            self._observe_dependency(span)
-        self.spans.add(span.tracer.scope, span.encode())
-
-    def observe(self, span: Span) -> None:
+    def observe_call(self, span: Span) -> None:
         """Observe the dependency that an ended span called."""
-        if span.kind_number in _CALLS:
-            self._observe_dependency(span)
-
-    def _observe_dependency(self, span: Span) -> None:
         dependency = span.dependency
         if dependency is None:
             dependency = adopt_call(span, self.settings.peers)
@@ -188,14 +178,19 @@ def active() -> Pipeline | None:
     return _active
 
 
-def _finish(span: Span) -> None:
-    if _active is not None:
-        _active.finish(span)
+def finish(span: Span) -> None:
+    """Queue an ended span and observe the dependency that it called."""
+    pipeline = _active
+    if pipeline is not None:
+        if span.kind_number in _CALLS:
+            pipeline.observe_call(span)
+        pipeline.spans.add(span.tracer.scope, span.encode())
 
 
-def _observe(span: Span) -> None:
-    if _active is not None:
-        _active.observe(span)
+def observe(span: Span) -> None:
+    """Observe the dependency that an ended span called, which is not to be sent."""
+    if _active is not None and span.kind_number in _CALLS:
+        _active.observe_call(span)
 
 
 def _flush(timeout_seconds: float) -> bool:
@@ -210,7 +205,7 @@ def _after_fork_in_child() -> None:
 
 
 # The API accepts one provider for the life of the process, so that it outlives any pipeline.
-provider = TracerProvider(_finish, _observe, _flush)
+provider = TracerProvider(finish, observe, _flush)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 

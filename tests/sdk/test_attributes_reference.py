@@ -172,7 +172,9 @@ def call_as_others_do():
         with (
             contextlib.suppress(ZeroDivisionError),
             shopscope.guard("bank", kind="breaker"),
-            trace.get_tracer("contrib").start_as_current_span("SELECT", kind=trace.SpanKind.CLIENT) as span,
+            trace.get_tracer("opentelemetry.instrumentation.contrib").start_as_current_span(
+                "SELECT", kind=trace.SpanKind.CLIENT
+            ) as span,
         ):
             span.set_attributes(attributes)
             raise ZeroDivisionError
@@ -200,7 +202,7 @@ def kind_of(value):
 
 def place_of(span):
     """Of which integration a span is."""
-    if span.scope == "contrib":
+    if span.scope == "opentelemetry.instrumentation.contrib":
         return "contrib"
     if span.kind != trace.SpanKind.CLIENT.value + 1:
         return _PLACES.get(span.kind, "own")

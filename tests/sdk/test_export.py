@@ -33,7 +33,7 @@ def free_port():
 
 def test_requests_are_as_the_specification_says(observe, sink):
     """POST of gzipped protobuf with the headers that were set, over one connection."""
-    scope = observe(OTEL_EXPORTER_OTLP_HEADERS="api-key=a%20b")
+    scope = observe(OTEL_EXPORTER_OTLP_HEADERS="api-key=a%20b", OTEL_EXPORTER_OTLP_COMPRESSION="gzip")
     emit()
     assert scope.flush()
     headers = sink.headers[0]

@@ -41,13 +41,30 @@ def test_defaults(read):
         "metrics": f"{DEFAULT_ENDPOINT}/v1/metrics",
         "logs": f"{DEFAULT_ENDPOINT}/v1/logs",
     } == {signal: endpoint.url for signal, endpoint in settings.endpoints.items()}
-    assert (10.0, 5.0, 5.0, 512) == (
+    assert (10.0, 5.0, 5.0, 1024) == (
         settings.metric_interval_seconds,
         settings.shutdown_seconds,
         settings.span_limits.interval_seconds,
         settings.span_limits.batch_records,
     )
-    assert all(endpoint.is_gzip and endpoint.timeout_seconds == 10 for endpoint in settings.endpoints.values())
+    assert {10.0} == {endpoint.timeout_seconds for endpoint in settings.endpoints.values()}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        ("http://collector:4318", True),
+        ("https://otlp.example.com", True),
+        ("http://localhost:4318", False),
+        ("http://127.0.0.1:4318", False),
+        ("http://[::1]:4318", False),
+    ],
+)
+def test_compression_unless_the_endpoint_is_on_this_machine(read, endpoint, expected):
+    """Where nothing travels, compressing costs more than it saves; who asks for it gets it."""
+    (found,) = {one.is_gzip for one in read(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint).endpoints.values()}
+    asked = read(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_EXPORTER_OTLP_COMPRESSION="gzip")
+    assert (expected, True) == (found, asked.endpoints["traces"].is_gzip)
 
 
 def test_service_name_precedence(read):
@@ -86,6 +103,7 @@ def test_signal_settings_beat_common_ones(read):
         OTEL_EXPORTER_OTLP_LOGS_HEADERS="b=2,c=x%20y%3D",
         OTEL_EXPORTER_OTLP_TIMEOUT="2000",
         OTEL_EXPORTER_OTLP_LOGS_TIMEOUT="500",
+        OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
         OTEL_EXPORTER_OTLP_LOGS_COMPRESSION="none",
     )
     logs, traces = settings.endpoints["logs"], settings.endpoints["traces"]

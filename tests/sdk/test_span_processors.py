@@ -331,11 +331,11 @@ def test_secrets_are_hidden_from_processors_too(exporter):
 def test_nothing_is_paid_without_processors(provider):
     """With none added, and none left after the last scope ended, spans take the short way."""
     tracer = trace.get_tracer("test")
-    assert (None, _pipeline._finish) == (tracer.custom, tracer.finish)
+    assert (None, _pipeline.finish) == (tracer.custom, tracer.finish)
     provider.add_span_processor(Recorder())
     assert tracer.custom is not None
     _pipeline.active().shutdown(1.0)
-    assert (None, _pipeline._finish) == (tracer.custom, tracer.finish)
+    assert (None, _pipeline.finish) == (tracer.custom, tracer.finish)
 
 
 def test_a_span_in_flight_is_shown_at_its_end(provider):

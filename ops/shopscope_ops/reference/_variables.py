@@ -112,7 +112,7 @@ QUEUES = (
     Variable(
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
         "spans a request, no more than the queue holds",
-        "`2048` (`512`), or the queue's size",
+        "`1024` (`512`), or the queue's size",
         f"{_EFFECTS}::test_queue_of_spans",
     ),
     Variable(
@@ -136,7 +136,7 @@ QUEUES = (
     Variable(
         "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
         "log records a request",
-        "`2048` (`512`), or the queue's size",
+        "`1024` (`512`), or the queue's size",
         f"{_EFFECTS}::test_queue_of_log_records",
     ),
 )
@@ -198,7 +198,7 @@ OTLP = (
     Variable(
         "OTEL_EXPORTER_OTLP_{signal}COMPRESSION",
         "`gzip` or `none`",
-        "`gzip` (`none`)",
+        "`none` for an endpoint on this machine, else `gzip` (`none`)",
         "test_export.py::test_without_compression",
     ),
     Variable(

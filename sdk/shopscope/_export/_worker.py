@@ -31,7 +31,7 @@ class QueueLimits(NamedTuple):
 
     max_records: int = 16384
     max_bytes: int = 16 * 1024 * 1024
-    batch_records: int = 2048
+    batch_records: int = 1024
     interval_seconds: float = 5.0
     export_seconds: float | None = None
 

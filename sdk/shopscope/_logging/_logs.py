@@ -47,6 +47,7 @@ ATTRIBUTE = wire.tag(6, wire.LENGTH_DELIMITED)
 _TIME, _OBSERVED_TIME = 0x09, 0x59
 _TRACE_ID, _SPAN_ID = 0x104A, 0x0852
 _pack_times = struct.Struct("<BQBQ").pack
+_pack_key = struct.Struct("<H").pack
 _pack_all = struct.Struct("<BQBQH16sH8s").pack
 _SEVERITY_NUMBER, _SEVERITY_TEXT = wire.tag(2, wire.VARINT), wire.tag(3, wire.LENGTH_DELIMITED)
 _DROPPED_ATTRIBUTES = wire.tag(7, wire.VARINT)
@@ -73,11 +74,12 @@ _TOO_TALKATIVE = {
 
 
 def encode_log(level: str, body: str, now_nano: int, trace_id: bytes, span_id: bytes, attributes: bytes) -> bytes:
-    """The body of an OTLP ``LogRecord``; ids are raw bytes, or both are empty; ``attributes`` is the encoded field."""
+    """The body of an OTLP ``LogRecord``; ids are raw bytes, or empty; ``attributes`` is the encoded field."""
     head = encode_head(level, body)
     if trace_id and span_id:
         return encode_numbers(now_nano, trace_id, span_id) + head + attributes
-    return _pack_times(_TIME, now_nano, _OBSERVED_TIME, now_nano) + head + attributes
+    ids = (_pack_key(_TRACE_ID) + trace_id if trace_id else b"") + (_pack_key(_SPAN_ID) + span_id if span_id else b"")
+    return _pack_times(_TIME, now_nano, _OBSERVED_TIME, now_nano) + ids + head + attributes
 
 
 def encode_head(level: str, body: str) -> bytes:
@@ -90,14 +92,17 @@ def encode_numbers(now_nano: int, trace_id: bytes, span_id: bytes) -> bytes:
     return _pack_all(_TIME, now_nano, _OBSERVED_TIME, now_nano, _TRACE_ID, trace_id, _SPAN_ID, span_id)
 
 
+_SECOND_NANO = 1_000_000_000
+
+
 class Clock:
     """ISO 8601 UTC time stamps; the part down to the second is formatted once a second."""
 
     __slots__ = ("_prefix",)
 
     def __init__(self) -> None:
-        # One tuple, so that no thread sees one half of it new and the other old.
-        self._prefix = b"", -1
+        # Text and start of the second; one tuple, so that no thread sees one half of it new and the other old.
+        self._prefix = b"", -_SECOND_NANO
 
     def stamp(self, now_nano: int) -> str:
         """Such as ``2026-11-24T07:00:00.123456Z``."""
@@ -106,12 +111,14 @@ class Clock:
 
     def parts(self, now_nano: int) -> tuple[bytes, int]:
         """Such as ``2026-11-24T07:00:00.`` and the microseconds."""
-        second, rest = divmod(now_nano, 1_000_000_000)
-        prefix, known = self._prefix
-        if second != known:
+        prefix, start = self._prefix
+        nanoseconds = now_nano - start
+        if not 0 <= nanoseconds < _SECOND_NANO:
+            second = now_nano // _SECOND_NANO
             prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second)).encode()
-            self._prefix = prefix, second
-        return prefix, rest // 1000
+            self._prefix = prefix, second * _SECOND_NANO
+            nanoseconds = now_nano - second * _SECOND_NANO
+        return prefix, nanoseconds // 1000
 
 
 class LogPipeline:
@@ -238,7 +245,8 @@ class LogPipeline:
             level if level in _SEVERITIES else "info",
             wire.safe_str(event.get("event", "")),
             time.time_ns(),
-            *_raw_ids(event),
+            _raw_id(event.get("trace_id"), _TRACE_ID_BYTES),
+            _raw_id(event.get("span_id"), _SPAN_ID_BYTES),
             wire.attributes(ATTRIBUTE, attributes),
         )
         return encoded + _DROPPED_ATTRIBUTES + wire.varint(left_out) if left_out > 0 else encoded
@@ -372,11 +380,10 @@ def _write_elsewhere(line: bytes, stream: TextIO) -> None:
         stream.write(line.decode() + "\n")
 
 
-def _raw_ids(event: EventDict) -> tuple[bytes, bytes]:
-    """The ids' bytes; nothing if the service has put something else under an id's name."""
+def _raw_id(value: object, size: int) -> bytes:
+    """An id's bytes; nothing if the service has put something else under the id's name."""
     try:
-        trace_id, span_id = bytes.fromhex(event["trace_id"]), bytes.fromhex(event["span_id"])
-    except (KeyError, TypeError, ValueError):
-        return b"", b""
-    is_whole = (len(trace_id), len(span_id)) == (_TRACE_ID_BYTES, _SPAN_ID_BYTES)
-    return (trace_id, span_id) if is_whole else (b"", b"")
+        raw = bytes.fromhex(value) if isinstance(value, str) else b""
+    except ValueError:
+        return b""
+    return raw if len(raw) == size else b""

@@ -103,13 +103,13 @@ class RequestKind:
                 second,
                 b"%06d" % microseconds,
                 self._line,
-                orjson.dumps(nanoseconds // 1000 / 1000),
+                b"%d.%03d" % divmod(nanoseconds // 1000, 1000),
                 b',"trace_id":"',
                 hexlify(trace_id),
                 b'","span_id":"',
                 hexlify(span_id),
                 b'","url.path":' if path else b'"',
-                (orjson.dumps(path) if path.isascii() else json_line(path)) if path else b"",
+                _quoted(path) if path else b"",
                 b"}",
             )
         )
@@ -125,6 +125,13 @@ class RequestKind:
             )
         )
         self._pipeline.log_records.add(logs.SCOPE, record)
+
+
+def _quoted(path: str) -> bytes:
+    """A path as JSON; nearly all are plain, and need no library."""
+    if path.isascii() and path.isprintable() and '"' not in path and "\\" not in path:
+        return b'"%b"' % path.encode()
+    return json_line(path)
 
 
 def _attributes(request: "Request", method: str, route: str) -> dict[str, str | int]:

@@ -218,13 +218,17 @@ class Server:
         )  # fmt: skip
         kind = self._kinds.get(key) or self._new_kind(key, request, route)
         span = request.span
-        # Asking our own span for its context would build one; its ids are at hand.
-        identity = span if isinstance(span, Span) else span.get_span_context()
-        ids = identity.trace_id, identity.span_id
         is_error = not request.is_left and (kind.is_error or (error is not None and not is_answered))
-        if kind.duration is not None:
-            # An exemplar that leads to no trace would be worse than none.
+        if isinstance(span, Span):
+            # Asking our own span for its context would build one; its ids are at hand.
+            ids = span.trace_id, span.span_id
+            exemplar = ids if span.is_sampled else None
+        else:
+            context = span.get_span_context()
+            ids = context.trace_id, context.span_id
+            # One that leads to no trace would be worse than none.
             exemplar = ids if getattr(span, "is_sampled", False) else None
+        if kind.duration is not None:
             now, seconds = request.end_unix_nano / 1e9, (request.end_unix_nano - request.start_unix_nano) / 1e9
             kind.duration.observe(seconds, exemplar, now)
             # Whom we lost before any answer has seen nothing good; slow it was if it was slow.
@@ -239,22 +243,26 @@ class Server:
             span.start_unix_nano = request.start_unix_nano
             if span.name is request.method:  # not renamed by the service
                 span.name = kind.span_name
-            self._describe(span, kind, path_attribute, client)
+            if span.attributes:
+                self._describe(span, kind, path_attribute, client)
+            else:
+                known = kind.span_attributes + (ATTRIBUTE + path_attribute if path else b"")
+                span.constant_attributes = known + (self._clients.get(client) or self._client_attribute(client))
             span.end(request.end_unix_nano)
         kind.log(request, path, path_attribute, ids)
 
     def _describe(self, span: Span, kind: RequestKind, path: bytes, client: str) -> None:
         """Give a span what we know; what the service has set itself comes before, as a key must not be there twice."""
         own = span.attributes
-        known = kind.span_attributes_but(own) if own else kind.span_attributes
-        if path and not (own and "url.path" in own):
+        known = kind.span_attributes_but(own)
+        if path and "url.path" not in own:
             known += ATTRIBUTE + path
-        if client and not (own and CLIENT_ADDRESS in own):
-            known += self._clients.get(client) or self._client_attribute(client)
+        if CLIENT_ADDRESS not in own:
+            known += self._client_attribute(client)
         span.constant_attributes = known
 
     def _client_attribute(self, address: str) -> bytes:
-        encoded = wire.attributes(ATTRIBUTE, {CLIENT_ADDRESS: address})
+        encoded = wire.attributes(ATTRIBUTE, {CLIENT_ADDRESS: address}) if address else b""
         if len(self._clients) < _MAX_CLIENTS:
             self._clients[address] = encoded
         return encoded

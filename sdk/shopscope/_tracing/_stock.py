@@ -249,9 +249,9 @@ class _Processor:
         try:
             adopted = adopt(span, pipeline)
             if span.context.trace_flags.sampled:
-                pipeline.finish(adopted)
+                _pipeline.finish(adopted)
             else:
-                pipeline.observe(adopted)
+                _pipeline.observe(adopted)
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of stock span")
 
