@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 
-from shopscope._clients._foreign import adopt_call
 from shopscope._configuration._resource import Resource
 from shopscope._configuration._settings import Settings, announce
 from shopscope._exits import settle
@@ -99,6 +98,8 @@ class Pipeline:
         """Observe the dependency that an ended span called."""
         dependency = span.dependency
         if dependency is None:
+            from shopscope._clients._foreign import adopt_call  # noqa: PLC0415 (ours alone: all others start sooner)
+
             dependency = adopt_call(span, self.settings.peers)
         if watch_call is not None:
             watch_call(self, span, dependency)

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 from shopscope._clients import instrument_clients
 from shopscope._configuration._settings import Settings, read_settings
 from shopscope._exits import flush_at_end, settle
-from shopscope._metrics._exposition import asgi_app
 from shopscope._metrics._selfmetrics import internal_error, log_once
 from shopscope._pipeline import Pipeline, install_provider
 from shopscope._serving._apps import instrument_app
@@ -81,6 +80,8 @@ class Scope:
         Returns:
             The application; its page is empty where telemetry is off.
         """
+        from shopscope._metrics._exposition import asgi_app  # noqa: PLC0415 (most only push, and start sooner)
+
         return asgi_app(None if self._pipeline is None else self._pipeline.metering.exposition)
 
     def add_registry(self, registry: CollectorRegistry) -> None:

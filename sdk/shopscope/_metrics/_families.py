@@ -30,7 +30,8 @@ class Example(NamedTuple):
     attributes: Mapping[str, Any]
 
 
-@dataclass(slots=True)
+# Without what nobody uses: a data class is made at import, and each of its methods takes time.
+@dataclass(slots=True, repr=False, eq=False)
 class Series:
     """One data point to be.
 
@@ -59,8 +60,7 @@ class Series:
     examples: list[Example] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Family:
+class Family(NamedTuple):
     """One metric: OTLP name, UCUM unit, and kind: counter, updowncounter, gauge, histogram or summary."""
 
     name: str

@@ -1,7 +1,9 @@
 """All metrics of a process in one place: what we, the service and its libraries measure, pushed or scraped."""
 
+import functools
 import time
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
@@ -10,7 +12,6 @@ from shopscope._configuration._resource import Resource
 from shopscope._export._worker import RecordQueue
 from shopscope._metrics import _meters
 from shopscope._metrics import _names as names
-from shopscope._metrics._exposition import Exposition
 from shopscope._metrics._families import ScopeFamilies, families_of, metrics_of
 from shopscope._metrics._instruments import Instruments
 from shopscope._metrics._otlp_metrics import MetricsEncoder
@@ -18,6 +19,9 @@ from shopscope._saturation import Saturation
 from shopscope._saturation._plain import metric_of
 from shopscope._tracing._tracer import encode_scope
 from shopscope._version import __version__
+
+if TYPE_CHECKING:
+    from shopscope._metrics._exposition import Exposition
 
 _SCOPE = encode_scope("shopscope", __version__)
 
@@ -44,7 +48,19 @@ class Metering:
         instruments.add_collector(_Queues(queues))
         self._registries: list[CollectorRegistry] = [instruments.registry]
         self._encoder = MetricsEncoder(self._families, time.time_ns())
-        self.exposition = Exposition(self._metrics, _meters.provider.collect, lambda: resource.attributes)
+
+    @functools.cached_property
+    def exposition(self) -> "Exposition":
+        """What a scrape finds."""
+        from shopscope._metrics._exposition import Exposition  # noqa: PLC0415 (most only push, and start sooner)
+
+        return Exposition(self._metrics, _meters.provider.collect, lambda: self._resource.attributes)
+
+    async def page(self, scope: Any, receive: Any, send: Any) -> None:
+        """An ASGI application that answers with what a scrape finds."""
+        from shopscope._metrics._exposition import asgi_app  # noqa: PLC0415 (most only push, and start sooner)
+
+        await asgi_app(self.exposition)(scope, receive, send)
 
     def push(self) -> tuple[bytes, int]:
         """The body of an export request, and how many data points it has."""

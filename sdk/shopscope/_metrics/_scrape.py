@@ -3,12 +3,14 @@
 Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#prometheus-exporter
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import start_http_server
 
-from shopscope._metrics._exposition import Exposition
 from shopscope._metrics._selfmetrics import log_once
+
+if TYPE_CHECKING:
+    from shopscope._metrics._exposition import Exposition
 
 
 class ScrapeAddress(NamedTuple):
@@ -21,7 +23,7 @@ class ScrapeAddress(NamedTuple):
 class ScrapePage:
     """Serves all metrics; OpenMetrics with exemplars to whoever asks for it."""
 
-    def __init__(self, address: ScrapeAddress, exposition: Exposition) -> None:
+    def __init__(self, address: ScrapeAddress, exposition: "Exposition") -> None:
         self._address = address
         # All that the library's server asks of a registry.
         self._registry: Any = exposition

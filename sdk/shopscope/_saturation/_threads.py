@@ -8,7 +8,6 @@ import asyncio
 import sys
 import weakref
 from collections.abc import Iterator
-from concurrent.futures import thread as executors
 from typing import Any
 
 from prometheus_client.metrics_core import Metric
@@ -50,6 +49,7 @@ def _queued() -> int:
 
     The standard library keeps this table of threads and queues to end them at exit; it has no public name.
     """
-    table = getattr(executors, "_threads_queues", {})
+    # Whoever has an executor has imported this.
+    table = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", {})
     queues = {id(queue): queue for queue in list(table.values())}
     return sum(queue.qsize() for queue in queues.values())

@@ -7,7 +7,6 @@ from typing import Any
 
 from opentelemetry import trace
 
-from shopscope._metrics._exposition import asgi_app
 from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline, active
 from shopscope._serving._http_options import CapturedHeaders
@@ -126,7 +125,7 @@ class Middleware:
         self._request = _HttpRequest if captured is None else functools.partial(_CapturingRequest, captured)
         self._metrics_path = pipeline.settings.metrics_path
         self._untraced = UNTRACED_PATHS | {self._metrics_path} if self._metrics_path else UNTRACED_PATHS
-        self._metrics_app = asgi_app(pipeline.metering.exposition)
+        self._metrics_app = pipeline.metering.page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
