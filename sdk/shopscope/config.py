@@ -7,9 +7,9 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from shopscope._errors import ConfigError
 
@@ -34,16 +34,14 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 _ROUTE = re.compile(r"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/\S*)")
 
 
-@dataclass(frozen=True, slots=True)
-class OrderValue:
+class OrderValue(NamedTuple):
     """What one event of a journey is worth: the event's name and its average value in the shop's currency."""
 
     event: str
     average: float
 
 
-@dataclass(frozen=True, slots=True)
-class Journey:
+class Journey(NamedTuple):
     """One thing a customer does: the routes that serve it, and how good it must be.
 
     Attributes:
@@ -69,13 +67,12 @@ class Journey:
     value: OrderValue | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Shop:
+class Shop(NamedTuple):
     """A parsed ``shopscope.toml``; an empty one stands for a service without the file."""
 
     namespace: str = ""
     currency: str = "EUR"
-    journeys: Mapping[str, Journey] = field(default_factory=dict)
+    journeys: Mapping[str, Journey] = MappingProxyType({})
 
     def of_service(self, service: str) -> tuple[Journey, ...]:
         """Journeys that ``service`` answers to the customer."""

@@ -4,14 +4,16 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
 import base64
+import contextlib
 import email.utils
-import encodings.idna  # noqa: F401 (a fork amid the export thread's first look-up would leave it half imported)
 import http.client
+import importlib
+import socket
 import time
 import zlib
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import orjson
@@ -79,6 +81,9 @@ class Transport:
         self._host = parts.hostname or ""
         self._port = parts.port
         self._is_tls = parts.scheme == "https"
+        if self._is_tls or not self._host.isascii():
+            # Now: a fork amid the export thread's first look-up would leave it half imported.
+            importlib.import_module("encodings.idna")
         self._tls = tls or Tls()
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._timeout_seconds = timeout_seconds
@@ -141,8 +146,18 @@ class Transport:
             context = self._tls.context()
             self._connection = http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=context)
         else:
-            self._connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+            self._connection = _Connection(self._host, self._port, timeout=timeout)
         return self._connection
+
+
+class _Connection(http.client.HTTPConnection):
+    """Looks an ASCII name up as bytes: as text it goes through IDNA, whose tables take milliseconds to import."""
+
+    def connect(self) -> None:
+        host: Any = self.host.encode("ascii") if self.host.isascii() else self.host
+        self.sock = socket.create_connection((host, self.port), self.timeout)
+        with contextlib.suppress(OSError):  # where the system has no such option
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _basic(parts: SplitResult) -> dict[str, str]:

@@ -6,10 +6,9 @@ Our span is its own readable span. Nothing here costs anything until someone ask
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, format_span_id, format_trace_id
@@ -24,22 +23,34 @@ _KINDS = tuple(SpanKind)
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class InstrumentationScope:
+class InstrumentationScope(NamedTuple):
     """Which instrumentation made a span."""
 
     name: str
     version: str = ""
     schema_url: str = ""
-    attributes: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    attributes: Mapping[str, Any] = _EMPTY
+
+    # Exporters group spans by it; its attributes have no hash.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReadableResource:
+class ReadableResource(NamedTuple):
     """Which process made a span."""
 
-    attributes: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    attributes: Mapping[str, Any] = _EMPTY
     schema_url: str = ""
+
+    # See `InstrumentationScope`.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def to_json(self, indent: int | None = 4) -> str:
         """As JSON."""
