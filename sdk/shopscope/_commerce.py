@@ -13,7 +13,7 @@ _CURRENCY_LETTERS = 3
 _RESULTS = ("hit", "miss", "stale")
 # Serialization failure and deadlock: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CONFLICTS = frozenset({"40001", "40P01"})
-_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(?:ONLY\s+)?([\w.\"]+)", re.IGNORECASE)
+_TABLE = r"\b(?:FROM|INTO|UPDATE)\s+(?:ONLY\s+)?([\w.\"]+)"
 UNKNOWN_ENTITY = "unknown"
 
 
@@ -95,7 +95,7 @@ def note_database_error(error: BaseException, statement: str) -> None:
     """
     # psycopg and asyncpg call it sqlstate, psycopg2 pgcode.
     if (getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)) in _CONFLICTS:
-        table = _TABLE.search(statement)
+        table = re.search(_TABLE, statement, re.IGNORECASE)
         write_conflict(table[1].replace('"', "") if table else UNKNOWN_ENTITY)
 
 

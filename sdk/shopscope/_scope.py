@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
@@ -16,9 +16,10 @@ from shopscope._metrics._selfmetrics import internal_error, log_once
 from shopscope._pipeline import Pipeline, install_provider
 from shopscope._serving._apps import instrument_app
 from shopscope._serving._asgi import Application, Middleware
-from shopscope._serving._wsgi import Application as WsgiApplication
-from shopscope._serving._wsgi import Middleware as WsgiMiddleware
 from shopscope._tracing._propagators import install as install_propagators
+
+if TYPE_CHECKING:
+    from shopscope._serving._wsgi import Application as WsgiApplication
 
 _lock = threading.RLock()
 _scope: "Scope | None" = None
@@ -60,7 +61,7 @@ class Scope:
         """
         return app if self._pipeline is None else Middleware(app, self._pipeline)
 
-    def wsgi(self, app: WsgiApplication) -> WsgiApplication:
+    def wsgi(self, app: "WsgiApplication") -> "WsgiApplication":
         """Wrap a WSGI application that ``init`` does not know by itself.
 
         Args:
@@ -69,6 +70,8 @@ class Scope:
         Returns:
             The application to serve instead. Its requests have a route if it sets ``environ["shopscope.route"]``.
         """
+        from shopscope._serving._wsgi import Middleware as WsgiMiddleware  # noqa: PLC0415 (the others start sooner)
+
         return app if self._pipeline is None else WsgiMiddleware(app, self._pipeline)
 
     def metrics_app(self) -> Application:

@@ -3,7 +3,6 @@
 Source: https://opentelemetry.io/docs/zero-code/python/configuration/
 """
 
-import contextlib
 import os
 import sys
 from collections.abc import Collection, Iterator
@@ -62,13 +61,20 @@ def _entries() -> Iterator[EntryPoint]:
     """The entry points of packages with the name of an instrumentation; reading those of all packages takes long."""
     seen: set[str] = set()
     for folder in sys.path:
-        with contextlib.suppress(OSError):
-            for path in Path(folder or ".").glob(f"{_PREFIX}*.dist-info"):
-                # The first on the path is the one that is imported.
-                package = path.name.partition("-")[0]
-                if package not in seen and package.removeprefix(_PREFIX) not in _NOT_READ:
-                    seen.add(package)
-                    yield from Distribution.at(path).entry_points.select(group=_GROUP)
+        for name in _names_in(folder or "."):
+            # The first on the path is the one that is imported.
+            package = name.partition("-")[0]
+            if package not in seen and package.removeprefix(_PREFIX) not in _NOT_READ:
+                seen.add(package)
+                yield from Distribution.at(Path(folder, name)).entry_points.select(group=_GROUP)
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 (of thousands of names, five become a path)
+    except OSError:
+        return []
+    return [name for name in names if name.startswith(_PREFIX) and name.endswith(".dist-info")]
 
 
 def instrument(entry: EntryPoint) -> None:

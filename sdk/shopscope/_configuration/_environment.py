@@ -13,8 +13,8 @@ from shopscope.config import parse_duration
 
 #: What a timeout of 0 means, "indefinite", for sockets and locks that want a number.
 FOREVER_SECONDS = 86_400.0
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_HEADER_VALUE = r"[\t\x20-\x7e]*"
 _BOOLEANS = ("true", "false")
 
 
@@ -176,9 +176,9 @@ class Environment:
         found = self.pairs(name)
         for key, value in found.items():
             # The value is not shown: it is most often a token.
-            if not _HEADER_NAME.fullmatch(key):
+            if not re.fullmatch(_HEADER_NAME, key):
                 self.fault(name, "header names of letters, digits and -", key, "correct the name")
-            elif not _HEADER_VALUE.fullmatch(value):
+            elif not re.fullmatch(_HEADER_VALUE, value):
                 self.fault(name, "header values of visible ASCII", f"the value of {key}", "correct the value")
         return found
 

@@ -31,7 +31,7 @@ _MAX_CHARACTERS = 262_144
 _CUT = "[cut]"
 _AS_THEY_ARE = frozenset({type(None), bool, datetime, date, time, UUID})
 # What orjson leaves as it is and a terminal or a log viewer obeys: C1 controls, line separators, changes of direction.
-_OBEYED = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_OBEYED = "[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 # Compiled when the first line goes to a terminal.
 _CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
@@ -159,7 +159,7 @@ def json_line(event: Mapping[str, Any] | str) -> bytes:
         line = orjson.dumps(_plain(event))
     if line.isascii() and b"\x7f" not in line:
         return line
-    return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
+    return re.sub(_OBEYED, lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
 
 
 def visible(text: str) -> str:

@@ -4,6 +4,7 @@ Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files a
 https://docs.kernel.org/scheduler/sched-bwc.html#statistics
 """
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,11 @@ class CpuThrottling:
     """Reads ``cpu.stat`` of the process's control group, when asked; says nothing where there is none."""
 
     def __init__(self, root: Path = _ROOT) -> None:
-        self._path = _find_statistics(root)
+        self._root = root
+
+    @functools.cached_property
+    def _path(self) -> Path | None:
+        return _find_statistics(self._root)
 
     def collect(self) -> Iterator[Metric]:
         """What ``prometheus_client`` calls."""

@@ -13,9 +13,9 @@ ROUTE = "shopscope.route"
 CAUGHT = "shopscope.caught"
 FIRST_SERVER_ERROR = 500
 
-_PARAMETER = re.compile(r"\{([^{}:]+)(?::([^{}]+))?\}")
+_PARAMETER = r"\{([^{}:]+)(?::([^{}]+))?\}"
 # As toml's routes may write it: {name} or {name:type} (Starlette, Litestar), <name> or <type:name> (Flask, Django).
-_PLACE = re.compile(r"\{[^{}:]+(?::(?P<type>[^{}]+))?\}|<(?:(?P<converter>\w+)(?:\([^<>]*\))?:)?\w+>")
+_PLACE = r"\{[^{}:]+(?::(?P<type>[^{}]+))?\}|<(?:(?P<converter>\w+)(?:\([^<>]*\))?:)?\w+>"
 _TYPES = {"path": ".*", "int": "[0-9]+"}
 _REGEX_ROUTE = "(?P<"
 # Any other method is _OTHER, so that methods stay bounded: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
@@ -53,7 +53,7 @@ def _pattern(template: str) -> re.Pattern[str]:
     if _REGEX_ROUTE in template:  # Django's re_path
         return re.compile("/" + template.removeprefix("/").removeprefix("^").removesuffix("$"))
     parts, end = [], 0
-    for match in _PLACE.finditer(template):
+    for match in re.finditer(_PLACE, template):
         its_type = match["type"] or match["converter"] or ""
         parts += [re.escape(template[end : match.start()]), _TYPES.get(its_type, "[^/]+")]
         end = match.end()
@@ -88,7 +88,7 @@ def template_of(scope: Scope, root_path: str) -> str:
 
 def _mount_template(mounts: str, scope: Scope, path: str) -> str:
     """``/tenants/{tenant}`` for ``/tenants/42``: the scope has what the mount matched, not the mount's own template."""
-    own = {match[1] for match in _PARAMETER.finditer(path)}
+    own = {match[1] for match in re.finditer(_PARAMETER, path)}
     names = {str(value): name for name, value in scope.get("path_params", {}).items() if name not in own}
     return "/".join(f"{{{names[part]}}}" if part in names else part for part in mounts.split("/")) if names else mounts
 

@@ -25,7 +25,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _SAMPLED = TraceFlags.SAMPLED
-_HEX = re.compile(r"[0-9a-fA-F]+")
+_HEX = r"[0-9a-fA-F]+"
 _SPAN_ID_DIGITS = 16
 
 
@@ -36,7 +36,7 @@ def _first(carrier: Any, getter: Getter[Any], name: str) -> str:
 
 def _hexadecimal(text: str, *lengths: int) -> int:
     """The number, or 0, which is no id, for what is no hexadecimal number of one of these lengths."""
-    return int(text, 16) if _HEX.fullmatch(text) and (not lengths or len(text) in lengths) else 0
+    return int(text, 16) if re.fullmatch(_HEX, text) and (not lengths or len(text) in lengths) else 0
 
 
 def _with_parent(context: Context, trace_id: int, span_id: int, flags: int) -> Context:
@@ -129,7 +129,7 @@ class Jaeger(TextMapPropagator):
         for key, value in self._bounded((key[len(self._BAGGAGE) :], value) for key, value in pairs):
             context = baggage.set_baggage(key, unquote(value).strip(), context)
         parts = header.split(":")
-        if len(parts) != self._PARTS or not _HEX.fullmatch(parts[3]):
+        if len(parts) != self._PARTS or not re.fullmatch(_HEX, parts[3]):
             return context
         flags = int(parts[3], 16) & _SAMPLED
         return _with_parent(context, _hexadecimal(parts[0]), _hexadecimal(parts[1]), flags)
@@ -179,14 +179,14 @@ class XRay(TextMapPropagator):
     """
 
     _HEADER = "X-Amzn-Trace-Id"
-    _ROOT = re.compile(r"1-([0-9a-fA-F]{8})-([0-9a-fA-F]{24})")
+    _ROOT = r"1-([0-9a-fA-F]{8})-([0-9a-fA-F]{24})"
 
     def extract(self, carrier: Any, context: Context | None = None, getter: Getter[Any] = default_getter) -> Context:
         """The context with the remote parent that the header names."""
         context = Context() if context is None else context
         header = _first(carrier, getter, self._HEADER) or _first(carrier, getter, self._HEADER.lower())
         parts = dict(part.strip().partition("=")[::2] for part in header.split(";"))
-        root = self._ROOT.fullmatch(parts.get("Root", ""))
+        root = re.fullmatch(self._ROOT, parts.get("Root", ""))
         trace_id = int(root[1] + root[2], 16) if root else 0
         flags = _SAMPLED if parts.get("Sampled") == "1" else 0
         return _with_parent(context, trace_id, _hexadecimal(parts.get("Parent", ""), _SPAN_ID_DIGITS), flags)
