@@ -77,7 +77,7 @@ class _Call:
             self._span.journey = name
         self._declared = _declared(pipeline, name)
         if self._declared is not None:
-            pipeline.instruments.begin_journey(self._declared)
+            pipeline.instruments.started[self._declared.name].inc()
 
     def __enter__(self) -> None:
         if self._pipeline is not None:

@@ -29,6 +29,8 @@ from shopscope._version import __version__
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
+    from shopscope._serving._endings import Endings
+
 _CALLS = frozenset({trace.SpanKind.CLIENT.value, trace.SpanKind.PRODUCER.value})
 _UNSET_OR_OK = (trace.StatusCode.UNSET.value, trace.StatusCode.OK.value)
 
@@ -56,6 +58,9 @@ class Pipeline:
         self.scrape_page = None if settings.scrape is None else ScrapePage(settings.scrape, self.metering.exposition)
         #: Of the applications that are observed; filled in by the scope.
         self.lifespans = Lifespans()
+        #: Requests that have ended and are still to be recorded, of each application.
+        self.endings: list[Endings] = []
+        self.instruments.before_read = self.settle
         #: What holds series of the instruments, and is emptied where those begin anew.
         self.caches: list[MutableMapping[Any, Any]] = []
         self.logs = LogPipeline(
@@ -109,8 +114,14 @@ class Pipeline:
         seconds = (span.end_unix_nano - span.start_unix_nano) / 1e9
         self.instruments.dependency(span.journey, dependency, outcome).observe(seconds, exemplar)
 
+    def settle(self) -> None:
+        """Record what has ended."""
+        for endings in self.endings:
+            endings.settle()
+
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until the spans and log records queued now have been sent."""
+        self.settle()
         deadline = time.monotonic() + timeout_seconds
         return all(queue.flush(deadline - time.monotonic()) for queue in (self.spans, self.log_records))
 
@@ -118,6 +129,7 @@ class Pipeline:
         """Send what is left, all signals at once, until the deadline; then stop."""
         global _active  # noqa: PLW0603 (see `start`)
         deadline = time.monotonic() + timeout_seconds
+        self.settle()
         wait_for_processors = provider.shutdown_processors()
         self.logs.repeats.flush()
         # Spans and logs first, so that the last push of metrics counts what became of them.
@@ -159,6 +171,8 @@ class Pipeline:
         self._process_id = os.getpid()
         self.resource.renew()
         provider.describe(self.resource.attributes)
+        for endings in self.endings:
+            endings.forget()
         self.instruments.after_fork_in_child()
         self.logs.repeats.reset()
         self.metering.after_fork_in_child()

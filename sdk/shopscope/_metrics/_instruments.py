@@ -1,6 +1,6 @@
 """The SDK's own instruments in the ``prometheus_client`` registry, and the cached children that make them cheap."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -37,6 +37,10 @@ OUTCOMES = ("good", "slow", "error")
 _AGE_BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0)
 
 
+def _nothing() -> None:
+    """As long as nobody has anything to count."""
+
+
 def bounds_with(base: Iterable[float], thresholds: Iterable[float]) -> tuple[float, ...]:
     """Bucket bounds that contain every threshold, so that "slower than the objective" can be read exactly."""
     return tuple(sorted({*base, *thresholds}))
@@ -51,10 +55,13 @@ class Instruments:
         journeys = tuple(journeys)
         thresholds = [journey.latency_seconds for journey in journeys]
         self.registry = registry
+        #: Counts what has not been counted yet; called before somebody reads.
+        self.before_read: Callable[[], None] = _nothing
         self._histogram_kind = CappedHistogram if has_exemplars else HistogramWithoutExemplars
         self._registered: list[Collector] = []
         self._journey_series: dict[str, tuple[CappedHistogram, dict[str, CappedCounter]]] = {}
-        self._started: dict[str, CappedCounter] = {}
+        #: Counters of events that have begun, by journey.
+        self.started: dict[str, CappedCounter] = {}
         self._journeys = journeys
         self.requests = self._histogram(names.REQUEST_DURATION, bounds_with(_SEMCONV_BOUNDS, thresholds))
         #: Requests being served; a plain number that the gauge reads, because a gauge costs two locks a request.
@@ -76,12 +83,15 @@ class Instruments:
         self.pool_timeouts = self._counter(names.POOL_TIMEOUTS)
         self._prepare_journeys()
 
+    def _before_read(self) -> None:
+        self.before_read()
+
     def _prepare_journeys(self) -> None:
         for journey in self._journeys:
             # Zero at start: without it the first failure is invisible to increase().
             events = {outcome: self.slo_events.labels(journey.name, outcome) for outcome in OUTCOMES}
             self._journey_series[journey.name] = self.journeys.labels(journey.name), events
-            self._started[journey.name] = self.journeys_started.labels(journey.name)
+            self.started[journey.name] = self.journeys_started.labels(journey.name)
 
     def unregister(self) -> list[Collector]:
         """Leave the registry, so that a later ``init`` can enter it.
@@ -111,10 +121,6 @@ class Instruments:
     def dependency(self, journey: str, dependency: Dependency, outcome: str) -> CappedHistogram:
         """The series of a dependency."""
         return self.dependencies.labels(journey, dependency.peer, dependency.kind, dependency.access, outcome)
-
-    def begin_journey(self, journey: Journey) -> None:
-        """Count an event of a journey that has begun."""
-        self._started[journey.name].inc()
 
     def count_journey(
         self,
@@ -147,6 +153,7 @@ class Instruments:
     def _make(self, kind: type[M], row: names.MetricName, **options: Any) -> M:
         metric = kind(row.family, row.description, tuple(row.labels), registry=None, **options)
         metric.row = row
+        metric.before_read = self._before_read
         return self._register(metric)
 
     def _register(self, metric: C) -> C:

@@ -88,10 +88,12 @@ class Metering:
         _meters.provider.restart()
 
     def _metrics(self) -> Iterator[Metric]:
+        self._instruments.before_read()
         for registry in self._registries:
             yield from metrics_of(registry)
 
     def _families(self) -> Iterator[ScopeFamilies]:
+        self._instruments.before_read()
         families = [family for registry in self._registries for family in families_of(registry)]
         yield ScopeFamilies("shopscope", _SCOPE, families)
         yield from _meters.provider.collect()

@@ -7,11 +7,12 @@ import threading
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
@@ -32,10 +33,17 @@ class Capped(MetricWrapperBase):
 
     #: How the metric is called, and which of its labels come from data; its maker sets it.
     row: MetricName
+    #: Called before somebody reads; its maker sets it.
+    before_read: Callable[[], None]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._children: dict[tuple[object, ...], Self] = {}
+
+    def collect(self) -> Iterable[Metric]:
+        """What ``prometheus_client`` calls."""
+        self.before_read()
+        return super().collect()
 
     def labels(self, *values: object, **named: object) -> Self:
         """The series with these label values; past the cap the one in which unbounded labels read ``_overflow``."""

@@ -253,7 +253,11 @@ class Middleware:
                 error = request.scope.pop(CAUGHT, None)
             client = request.scope.get("client")
             route = template_of(request.scope, request.root_path)
-            self._server.end(request, route, client[0] if client else "", error)
+            address = client[0] if client else ""
+            if error is None:
+                self._server.end_soon(request, route, address)
+            else:
+                self._server.end(request, route, address, error)
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of request")
 

@@ -17,6 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext
 from shopscope._export import _wire as wire
 from shopscope._pipeline import Pipeline
 from shopscope._redaction._privacy import scrub
+from shopscope._serving._endings import Endings
 from shopscope._serving._requests import PATH_KEY, RequestKind
 from shopscope._serving._routes import KNOWN_METHODS, JourneyRoutes, Scope
 from shopscope._tracing._context import SPAN_KEY, attach, current
@@ -117,6 +118,8 @@ class Server:
         self._kinds: dict[tuple[Any, ...], RequestKind] = {}
         self._clients: dict[str, bytes] = {}
         pipeline.caches.append(self._kinds)
+        self._endings = Endings(self._record)
+        pipeline.endings.append(self._endings)
         # Again, because frameworks make their layers at the first request, when the server has set up its logging.
         pipeline.logs.adopt_server_loggers()
 
@@ -141,11 +144,14 @@ class Server:
             The context, which is the current one now; ``request.token`` detaches it.
         """
         journey = None if path_in_app is None else self._routes.find(request.method, path_in_app)
+        entries = _NO_BAGGAGE
         if journey is not None:
             request.journey = journey
-            request.journey_name = journey.name
-            self._instruments.begin_journey(journey)
-        entries = self._carry_journey(request, baggage)
+            request.journey_name = name = journey.name
+            self._instruments.started[name].inc()
+            entries = self._entries[name]
+        if baggage:
+            entries = self._carried(request, baggage)
         tracer, match = self._tracer, TRACEPARENT.fullmatch(traceparent)
         if tracer.custom is not None or match is None or tracestate or match[3] not in SAMPLED_FLAGS:
             span = self._start_other(request, traceparent, tracestate)
@@ -179,16 +185,13 @@ class Server:
             span.journey = request.journey_name  # type: ignore[attr-defined] # ours, or the reference's
         return span
 
-    def _carry_journey(self, request: Request, baggage: bytes) -> dict[str, object]:
+    def _carried(self, request: Request, baggage: bytes) -> dict[str, object]:
         """The journey is the first service's whose route matches; later ones find it in baggage and keep it.
 
         The event is counted for this service's own journey whatever baggage says: anyone can send some, and a failure
         must not be hidden by it.
         """
-        own = request.journey_name
-        if not baggage:
-            return self._entries[own] if own else _NO_BAGGAGE
-        entries = baggage_of(baggage)
+        own, entries = request.journey_name, baggage_of(baggage)
         carried = entries.get(JOURNEY_KEY)
         if isinstance(carried, str) and self._is_known(carried):
             request.journey_name = carried
@@ -212,6 +215,31 @@ class Server:
         is_answered = request.end_unix_nano != 0
         if not is_answered:
             request.end_unix_nano = time.time_ns()
+        self._record(request, route, client, error, is_answered=is_answered)
+
+    def end_soon(self, request: Request, route: str, client: str) -> None:
+        """The same for a request that has met no error, together with others where that is possible."""
+        if self._tracer.custom is not None or not self._pipeline.lifespans.is_any_running:
+            # The service's own sampler or processors want to see it end; and without a server that is running, nobody
+            # knows when there will be another request.
+            self.end(request, route, client, None)
+            return
+        self._instruments.active -= 1
+        if not request.end_unix_nano:
+            request.end_unix_nano = time.time_ns()
+        # The application's own things must not wait with it.
+        request.scope = request.send = None  # type: ignore[assignment] # nobody asks any more
+        self._endings.add(request, route, client)
+
+    def _record(
+        self,
+        request: Request,
+        route: str,
+        client: str,
+        error: BaseException | None = None,
+        *,
+        is_answered: bool = True,
+    ) -> None:
         key = (
             request.method, route, request.status, request.journey_name,
             request.host, request.agent, request.protocol, request.path == route,
