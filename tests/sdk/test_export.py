@@ -286,6 +286,26 @@ def test_queue_is_bounded_in_bytes(observe, sink):
     scope.shutdown(0.1)
 
 
+def test_no_thread_to_be_had(observe, sink, monkeypatch):
+    """Where no thread can be started, the service goes on; the next span tries again and takes the others along."""
+    scope = observe()
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        emit(2)
+    emit()
+    assert 3 == len(sink.spans(3))
+    scope.shutdown()
+    assert 2 == sum(
+        point.point.as_double
+        for point in sink.points("shopscope.sdk.errors")
+        if point.tags["where"] == "thread for traces"
+    )
+
+
 def test_losses_reach_the_metrics(observe, sink):
     """What was lost is in the last push, so that the loss is seen where the data are missed."""
     sink.answer("traces", status=400)

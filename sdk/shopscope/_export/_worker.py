@@ -78,8 +78,14 @@ class Worker(ABC):
         """Start the thread unless it runs or has been stopped."""
         with self._start_lock:
             if self._thread is None and not self._stop.is_set():
-                self._thread = threading.Thread(target=self._run, name=f"shopscope-{self.signal}", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=f"shopscope-{self.signal}", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # The process may have no more threads, or none any more; the next record tries again.
+                    internal_error(f"thread for {self.signal}")
+                else:
+                    self._thread = thread
 
     def shutdown(self, deadline: float) -> None:
         """Send what is left until ``deadline`` (``time.monotonic``); what is not sent then is dropped and counted."""

@@ -109,11 +109,10 @@ class RequestKind:
                 b'","span_id":"',
                 hexlify(span_id),
                 b'","url.path":' if path else b'"',
-                _quoted(path) if path else b"",
+                json_line(path) if path else b"",
                 b"}",
             )
         )
-        logs.write_line(line if output.is_json else output.render(orjson.loads(line)))
         path_field = logs.ATTRIBUTE + path_attribute if path_attribute else b""
         record = b"".join(
             (
@@ -124,14 +123,9 @@ class RequestKind:
                 wire.pack_double(nanoseconds / 1e6),
             )
         )
+        # Before it is written: a signal that ends the process may come in between.
         self._pipeline.log_records.add(logs.SCOPE, record)
-
-
-def _quoted(path: str) -> bytes:
-    """A path as JSON; nearly all are plain, and need no library."""
-    if path.isascii() and path.isprintable() and '"' not in path and "\\" not in path:
-        return b'"%b"' % path.encode()
-    return json_line(path)
+        logs.write_line(line if output.is_json else output.render(orjson.loads(line)))
 
 
 def _attributes(request: "Request", method: str, route: str) -> dict[str, str | int]:
