@@ -26,6 +26,10 @@ class CpuThrottling:
     def _path(self) -> Path | None:
         return _find_statistics(self._root)
 
+    def describe(self) -> Iterator[Metric]:
+        """What ``prometheus_client`` calls first; without it, it would have the file read at start."""
+        return map(metric_of, (names.CPU_THROTTLED, names.CPU_THROTTLED_PERIODS, names.CPU_PERIODS))
+
     def collect(self) -> Iterator[Metric]:
         """What ``prometheus_client`` calls."""
         found = _read(self._path)
@@ -42,7 +46,7 @@ def _read(path: Path | None) -> dict[str, int]:
     if path is None:
         return {}
     try:
-        pairs = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+        pairs = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
         return {key: int(value) for key, value in pairs}
     except (OSError, ValueError):
         return {}
@@ -52,7 +56,7 @@ def _find_statistics(root: Path) -> Path | None:
     """The file of the group that ``/proc/self/cgroup`` names, else of the group that the container sees as its root."""
     mount = root / "sys/fs/cgroup"
     try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="ascii", errors="replace").splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     candidates = []
