@@ -14,7 +14,8 @@ from shopscope._exits import settle
 from shopscope._metrics._selfmetrics import log_once, never_raises
 from shopscope._pipeline import Pipeline, active
 from shopscope._tracing._current import around_async_generator, around_generator
-from shopscope._tracing._span import JOURNEY_KEY, Span
+from shopscope._tracing._fields import JOURNEY_KEY
+from shopscope._tracing._span import Span
 from shopscope._tracing._tracer import SPAN_KEY
 from shopscope.config import Journey
 

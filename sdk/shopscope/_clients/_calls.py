@@ -16,14 +16,31 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext
 from opentelemetry.trace.propagation import get_current_span
 
 from shopscope import _pipeline
-from shopscope._clients._encoding import encode_call, encode_constant
 from shopscope._export import _wire as wire
 from shopscope._metrics._dependencies import Dependency
 from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline
+from shopscope._tracing._fields import (
+    ATTRIBUTE,
+    END,
+    JOURNEYS,
+    KINDS,
+    LOCAL_FLAGS,
+    LOW,
+    PARENT_ID,
+    SPAN_ID,
+    START,
+    TRACE_ID,
+    journey_attribute,
+    name_field,
+    pack_ids,
+    pack_parent,
+    pack_times,
+    status_field,
+)
 from shopscope._tracing._ids import random_bits
 from shopscope._tracing._measured import Silence
-from shopscope._tracing._span import ATTRIBUTE, Span
+from shopscope._tracing._span import Span
 from shopscope._tracing._tracer import SPAN_KEY, Tracer, journey_of, new_span_id, new_trace_id
 
 if TYPE_CHECKING:
@@ -52,7 +69,7 @@ class Call:
         self.name = name
         self.dependency = dependency
         self.attributes = wire.attributes(ATTRIBUTE, attributes)
-        self.constant = encode_constant(name, CLIENT) + self.attributes
+        self.constant = _encode_constant(name, CLIENT) + self.attributes
         self.good: dict[str, CappedHistogram] = {}
 
 
@@ -149,6 +166,31 @@ class RunningCall:
         return self.call.dependency
 
 
+def _encode_constant(name: str, kind: int) -> bytes:
+    """Name and kind of a span."""
+    return name_field(name) + KINDS[kind]
+
+
+def _encode_call(running: RunningCall, constant: bytes, parent: Span, end_unix_nano: int) -> bytes:
+    """The body of an OTLP ``Span``, as a span of ours would encode itself."""
+    trace_id, journey = parent.trace_id, parent.journey
+    body = b"".join(
+        (
+            pack_ids(TRACE_ID, trace_id >> 64, trace_id & LOW, SPAN_ID, running.span_id),
+            pack_parent(PARENT_ID, parent.span_id),
+            pack_times(START, running.start_unix_nano, END, end_unix_nano),
+            LOCAL_FLAGS[parent.flags],
+            constant,
+            (JOURNEYS.get(journey) or journey_attribute(journey)) if journey else b"",
+        )
+    )
+    if running.attributes:
+        body += wire.attributes(ATTRIBUTE, running.attributes)
+    if running.status_code:
+        body += status_field(running.status_code, "")
+    return body
+
+
 class UntracedCall(NonRecordingSpan):
     """A call whose trace is not sampled: it is not exported, but who calls whom is counted whatever is sampled."""
 
@@ -228,7 +270,7 @@ def end_call(started: Started, error: BaseException | None = None) -> None:
         if series is None:
             series = _find_series(started)
         series.observe((now_unix_nano - started.start_unix_nano) / 1e9, (parent.trace_id, started.span_id))
-        body = encode_call(started, call.constant, parent, now_unix_nano)
+        body = _encode_call(started, call.constant, parent, now_unix_nano)
         pipeline.spans.add(pipeline.tracer.scope, body)
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("end of call")

@@ -181,7 +181,8 @@ class RecordQueue(Worker):
     """Spans or log records, encoded, waiting for their request.
 
     Adding takes no lock, because every request of the service does it several times: a deque's ``append``, ``popleft``
-    and ``len`` are atomic. Its bound in bytes is kept by counting each record as one unit of at least its size.
+    and ``len`` are atomic. Threads that add in the same moment may each be one above its bound. The bound in bytes is
+    kept by counting each record as one unit of at least its size, and a large one as several.
     """
 
     def __init__(self, signal: str, transport: Exporter, limits: QueueLimits, frame: Callable[[Batch], bytes]) -> None:

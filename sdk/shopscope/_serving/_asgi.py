@@ -10,9 +10,10 @@ from opentelemetry import trace
 from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline, active
 from shopscope._serving._http_options import CapturedHeaders
+from shopscope._serving._request import Request
 from shopscope._serving._requests import MAX_HEADER_BYTES
 from shopscope._serving._routes import CAUGHT, FIRST_SERVER_ERROR, UNTRACED_PATHS, Scope, path_in_app, template_of
-from shopscope._serving._server import Request, Server, attach_untraced
+from shopscope._serving._server import Server, attach_untraced
 from shopscope._tracing import _propagation
 from shopscope._tracing._context import detach, reset
 

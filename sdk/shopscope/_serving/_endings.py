@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shopscope._metrics._selfmetrics import internal_error
 
 if TYPE_CHECKING:
-    from shopscope._serving._server import Request
+    from shopscope._serving._request import Request
 
 _MOST = 64
 _LONGEST_SECONDS = 0.05

@@ -11,10 +11,10 @@ from shopscope._logging import _logs as logs
 from shopscope._logging._values import json_line, redact
 from shopscope._pipeline import Pipeline
 from shopscope._serving._routes import FIRST_SERVER_ERROR
-from shopscope._tracing._span import ATTRIBUTE, JOURNEY_KEY
+from shopscope._tracing._fields import ATTRIBUTE, JOURNEY_KEY
 
 if TYPE_CHECKING:
-    from shopscope._serving._server import Request
+    from shopscope._serving._request import Request
 
 _LOGGED = ("http.request.method", "http.route", "http.response.status_code", "error.type", "url.path", JOURNEY_KEY)
 _LAST_PORT = 65535

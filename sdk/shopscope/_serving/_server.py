@@ -5,7 +5,6 @@ request of a route is encoded once: that is most of the difference in cost to ot
 """
 
 import time
-from collections.abc import Callable
 from contextvars import Token
 from typing import Any
 
@@ -18,13 +17,15 @@ from shopscope._export import _wire as wire
 from shopscope._pipeline import Pipeline
 from shopscope._redaction._privacy import scrub
 from shopscope._serving._endings import Endings
+from shopscope._serving._request import Request
 from shopscope._serving._requests import PATH_KEY, RequestKind
-from shopscope._serving._routes import KNOWN_METHODS, JourneyRoutes, Scope
+from shopscope._serving._routes import KNOWN_METHODS, JourneyRoutes
 from shopscope._tracing._context import SPAN_KEY, attach, current
+from shopscope._tracing._fields import ATTRIBUTE, JOURNEY_KEY
 from shopscope._tracing._ids import new_span_id, new_trace_id, random_bits
 from shopscope._tracing._propagation import SAMPLED_FLAGS, TRACEPARENT, baggage_of, parent_of
-from shopscope._tracing._span import ATTRIBUTE, JOURNEY_KEY, Span
-from shopscope.config import Journey, is_journey_name
+from shopscope._tracing._span import Span
+from shopscope.config import is_journey_name
 
 _SERVER = trace.SpanKind.SERVER.value
 _MAX_KINDS_OF_REQUEST = 4096
@@ -34,75 +35,6 @@ CLIENT_ADDRESS = "client.address"
 _EMPTY = Context()
 _NO_BAGGAGE: dict[str, object] = {}
 _SERVED_KEY = "shopscope.served"
-
-
-class Request:
-    """One request on its way through the application.
-
-    Attributes:
-        path: as the client wrote it, decoded.
-        scope: what the server says of the request: ASGI's scope, WSGI's environ.
-        send: what takes the answer: ASGI's ``send``, WSGI's ``start_response``.
-        root_path: the prefix of the path that a proxy or server put before the application.
-        protocol: scheme and version, as the ASGI scope has them.
-        server: address and port of the socket, where they are known.
-        end_unix_nano: when the last byte left; 0 until then.
-        status: of the response; 0 until that began.
-        is_left: the client went away before it had the whole answer, which is no failure of the service.
-    """
-
-    __slots__ = (
-        "agent",
-        "end_unix_nano",
-        "host",
-        "is_left",
-        "journey",
-        "journey_name",
-        "method",
-        "path",
-        "protocol",
-        "root_path",
-        "scope",
-        "send",
-        "server",
-        "span",
-        "start_unix_nano",
-        "status",
-        "token",
-    )
-
-    span: trace.Span
-    token: Token[Context]
-
-    def __init__(  # all at once, because a second method that does its part costs as much as the first
-        self,
-        method: str,
-        path: str,
-        protocol: tuple[str, str],
-        server: Any,
-        scope: Scope,
-        send: Callable[..., Any],
-        root_path: str,
-    ) -> None:
-        self.scope = scope
-        self.send = send
-        self.root_path = root_path
-        self.method = method
-        self.path = path
-        self.protocol = protocol
-        self.server = server
-        self.status = 0
-        self.start_unix_nano = time.time_ns()
-        self.end_unix_nano = 0
-        self.is_left = False
-        self.host = self.agent = b""
-        #: The journey that this service answers for.
-        self.journey: Journey | None = None
-        self.journey_name = ""
-
-    def finish(self) -> None:
-        """The last byte leaves now."""
-        self.end_unix_nano = time.time_ns()
 
 
 class Server:

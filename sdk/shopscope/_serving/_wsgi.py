@@ -13,9 +13,10 @@ from opentelemetry.context import Context
 
 from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline, active
+from shopscope._serving._request import Request
 from shopscope._serving._requests import MAX_HEADER_BYTES
 from shopscope._serving._routes import CAUGHT, FIRST_SERVER_ERROR, ROUTE, UNTRACED_PATHS
-from shopscope._serving._server import Request, Server, attach_untraced, served_span
+from shopscope._serving._server import Server, attach_untraced, served_span
 from shopscope._tracing import _propagation
 
 if TYPE_CHECKING:

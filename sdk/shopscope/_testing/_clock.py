@@ -18,6 +18,7 @@ _STAMPING = (
     "_journey",
     "_metrics._series",
     "_serving._asgi",
+    "_serving._request",
     "_serving._server",
     "_tracing._span",
     "_metrics._streams",

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from shopscope._export._otlp_json import to_json
-from shopscope._tracing._span import JOURNEY_KEY
+from shopscope._tracing._fields import JOURNEY_KEY
 
 _KINDS = ("", "internal", "server", "client", "producer", "consumer")
 _STATUSES = ("unset", "ok", "error")

@@ -13,9 +13,10 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, T
 from opentelemetry.trace.propagation import get_current_span
 
 from shopscope._metrics._selfmetrics import internal_error
+from shopscope._tracing._fields import JOURNEY_KEY
 from shopscope._tracing._ids import new_span_id, new_trace_id
 from shopscope._tracing._sampling import PARENT_BASED_ALWAYS_ON, Sampler
-from shopscope._tracing._span import JOURNEY_KEY, Span, UnsampledSpan
+from shopscope._tracing._span import Span, UnsampledSpan
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

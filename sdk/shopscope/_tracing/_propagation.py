@@ -19,8 +19,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from shopscope._extras import KNOWN_FLAGS
 from shopscope._redaction._baggage import without_secrets
 from shopscope._redaction._privacy import KNOWN_CLEAN
+from shopscope._tracing._fields import JOURNEY_KEY
 from shopscope._tracing._propagators import Headers
-from shopscope._tracing._span import JOURNEY_KEY, Span
+from shopscope._tracing._span import Span
 
 # Ids of zeros alone are none: https://www.w3.org/TR/trace-context/#trace-id
 TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")

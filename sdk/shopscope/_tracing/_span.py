@@ -4,7 +4,6 @@ Encoding at the end costs less than keeping the span alive for a queue and the g
 Source: opentelemetry/proto/trace/v1/trace.proto and https://opentelemetry.io/docs/specs/otel/trace/api/
 """
 
-import struct
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -14,9 +13,31 @@ from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags, Tra
 
 from shopscope._export import _wire as wire
 from shopscope._export._decode import read_attributes
-from shopscope._extras import HAS_IS_REMOTE, IS_REMOTE, KNOWN_FLAGS, Extras, encode_extras
+from shopscope._extras import Extras, encode_extras
 from shopscope._metrics._selfmetrics import internal_error, log_once
-from shopscope._redaction._privacy import forget_with, scrub_end
+from shopscope._redaction._privacy import scrub_end
+from shopscope._tracing._fields import (
+    ATTRIBUTE,
+    END,
+    JOURNEY_KEY,
+    JOURNEYS,
+    KINDS,
+    LOCAL_FLAGS,
+    LOW,
+    NAMES,
+    PARENT_ID,
+    REMOTE_FLAGS,
+    SPAN_ID,
+    START,
+    TRACE_ID,
+    TRACE_STATE,
+    journey_attribute,
+    name_field,
+    pack_ids,
+    pack_parent,
+    pack_times,
+    status_field,
+)
 from shopscope._tracing._limits import SCALARS, SpanLimits, clean, clean_all, clean_key
 from shopscope._tracing._readable import Readable
 
@@ -26,35 +47,9 @@ if TYPE_CHECKING:
     from shopscope._metrics._dependencies import Dependency
     from shopscope._tracing._tracer import Tracer
 
-JOURNEY_KEY = "shopscope.journey"
-ATTRIBUTE = wire.tag(9, wire.LENGTH_DELIMITED)
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 #: Of a span whose trace begins here: the ids are random, and say so.
 SAMPLED_RANDOM = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
-
-# Field keys of Span. The ids have a constant length, so their keys include it; numbers that are neighbours are packed
-# at once.
-_TRACE_ID, _SPAN_ID, _PARENT_ID = 0x0A10, 0x1208, 0x2208
-_START, _END = 0x39, 0x41
-_pack_ids = struct.Struct(">HQQHQ").pack
-_pack_parent = struct.Struct(">HQ").pack
-_pack_times = struct.Struct("<BQBQ").pack
-_LOW = (1 << 64) - 1
-_TRACE_STATE = wire.tag(3, wire.LENGTH_DELIMITED)
-_NAME = wire.tag(5, wire.LENGTH_DELIMITED)
-_STATUS = wire.tag(15, wire.LENGTH_DELIMITED)
-_FLAGS = wire.tag(16, wire.FIXED32)
-
-_STATUS_MESSAGE = wire.tag(2, wire.LENGTH_DELIMITED)
-_STATUS_CODE = wire.tag(3, wire.VARINT)
-
-# OTLP counts kinds from 1 (0 is unspecified), the API's enum from 0; OTLP and the API agree on status codes.
-_KINDS = tuple(wire.tag(6, wire.VARINT) + wire.varint(kind + 1) for kind in range(5))
-# The whole field, by the flags that we know.
-_LOCAL_FLAGS, _REMOTE_FLAGS = (
-    tuple(_FLAGS + wire.pack_fixed32(flags | place) for flags in range(KNOWN_FLAGS + 1))
-    for place in (HAS_IS_REMOTE, HAS_IS_REMOTE | IS_REMOTE)
-)
 
 
 class Span(Readable):
@@ -290,21 +285,19 @@ class Span(Readable):
     def encode(self) -> bytes:
         """The body of an OTLP ``Span``."""
         name, journey, attributes, trace_id = self.name, self.journey, self.attributes, self.trace_id
-        if not journey or JOURNEY_KEY in attributes:
-            journey_attribute = b""
-        else:
-            journey_attribute = _journeys.get(journey) or _journey_attribute(journey)
         body = b"".join(
             (
-                _pack_ids(_TRACE_ID, trace_id >> 64, trace_id & _LOW, _SPAN_ID, self.span_id),
-                _names.get(name) or _name_field(name),
-                _KINDS[self.kind_number],
-                _pack_times(_START, self.start_unix_nano, _END, self.end_unix_nano),
+                pack_ids(TRACE_ID, trace_id >> 64, trace_id & LOW, SPAN_ID, self.span_id),
+                NAMES.get(name) or name_field(name),
+                KINDS[self.kind_number],
+                pack_times(START, self.start_unix_nano, END, self.end_unix_nano),
                 self.constant_attributes,
                 self._encode_attributes() if attributes else b"",
-                journey_attribute,
-                _pack_parent(_PARENT_ID, self.parent_id) if self.parent_id else b"",
-                (_REMOTE_FLAGS if self.is_parent_remote else _LOCAL_FLAGS)[self.flags],
+                b""
+                if not journey or JOURNEY_KEY in attributes
+                else JOURNEYS.get(journey) or journey_attribute(journey),
+                pack_parent(PARENT_ID, self.parent_id) if self.parent_id else b"",
+                (REMOTE_FLAGS if self.is_parent_remote else LOCAL_FLAGS)[self.flags],
             )
         )
         if self.trace_state or self._extras is not None or self.status_code:
@@ -315,14 +308,11 @@ class Span(Readable):
         """What few spans have."""
         extras, rest = self._extras, b""
         if self.trace_state:
-            rest = wire.message(_TRACE_STATE, wire.utf8(self.trace_state.to_header()))
+            rest = wire.message(TRACE_STATE, wire.utf8(self.trace_state.to_header()))
         if extras is not None:
             rest += encode_extras(extras)
         if self.status_code:
-            status = _STATUS_CODE + wire.varint(self.status_code)
-            if extras is not None and extras.status_message:
-                status = wire.message(_STATUS_MESSAGE, wire.utf8(extras.status_message)) + status
-            rest += wire.message(_STATUS, status)
+            rest += status_field(self.status_code, "" if extras is None else extras.status_message)
         return rest
 
     def _encode_attributes(self) -> bytes:
@@ -360,29 +350,6 @@ def _hidden(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def text_of(name: object) -> str:
     """A name as text, whatever was given for it."""
     return name if isinstance(name, str) else wire.safe_str(name)
-
-
-# Fields encoded before, by their text. Names are few by convention, and journeys by the file; but the one may be built
-# from data and the other come from another service's baggage, so neither is ours to bound.
-_names: dict[str, bytes] = {}
-_journeys: dict[str, bytes] = {}
-_MAX_NAMES, _LONGEST_NAME, _MAX_JOURNEYS = 1024, 256, 256
-forget_with(_names)
-forget_with(_journeys)
-
-
-def _name_field(name: str) -> bytes:
-    encoded = wire.message(_NAME, wire.utf8(name))
-    if len(_names) < _MAX_NAMES and len(name) <= _LONGEST_NAME:
-        _names[name] = encoded
-    return encoded
-
-
-def _journey_attribute(journey: str) -> bytes:
-    encoded = wire.attributes(ATTRIBUTE, {JOURNEY_KEY: journey})
-    if len(_journeys) < _MAX_JOURNEYS:
-        _journeys[journey] = encoded
-    return encoded
 
 
 def _exception_attributes(exception: BaseException) -> dict[str, str]:

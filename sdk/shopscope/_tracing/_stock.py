@@ -27,8 +27,9 @@ from shopscope._metrics._dependencies import Dependency
 from shopscope._metrics._selfmetrics import internal_error, log_once
 from shopscope._pipeline import Pipeline, active
 from shopscope._tracing._custom import journey_of
+from shopscope._tracing._fields import JOURNEY_KEY
 from shopscope._tracing._sampling import ParentSampler, RatioSampler
-from shopscope._tracing._span import JOURNEY_KEY, Span
+from shopscope._tracing._span import Span
 from shopscope._tracing._tracer import Tracer
 from shopscope._version import __version__
 
