@@ -4,6 +4,8 @@ import base64
 import contextlib
 import logging
 import ssl
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -248,3 +250,21 @@ def test_files_that_vanish(tmp_path):
 
     transport = Transport("https://localhost:9", {}, 1.0, tls=Tls(certificate=str(tmp_path / "gone.pem")))
     assert Outcome.RETRY is transport.post(b"").outcome
+
+
+@pytest.mark.parametrize(
+    ("host", "is_needed"), [("http://localhost", False), ("https://localhost", True), ("http://bücher.example", True)]
+)
+def test_idna_is_there_before_the_export_thread_wants_it(sink, host, is_needed):
+    """A plain name is looked up without IDNA; where it is needed, a fork must not find it half imported."""
+    port = sink.url.rpartition(":")[2]
+    code = f"""
+import sys
+from shopscope._export._transport import Transport
+transport = Transport({f"{host}:{port}/v1/traces"!r}, {{}}, 5.0)
+print("encodings.idna" in sys.modules)
+if {not is_needed!r}:
+    print(transport.post(b"").outcome.value, "encodings.idna" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (["True"] if is_needed else ["False", "accepted False"]) == result.stdout.splitlines()

@@ -28,8 +28,12 @@ UNUSED = (
     *HEAVY,
     "grpc",
     "tomllib",
+    "encodings.idna",
+    "shopscope._clients._foreign",
     "shopscope._export._grpc",
     "shopscope._export._console",
+    "shopscope._metrics._exposition",
+    "shopscope._serving._wsgi",
     "shopscope._tracing._stock",
 )
 
