@@ -118,7 +118,7 @@ def test_retry_after_is_kept(observe, sink, monkeypatch, header):
 
 
 def test_bound_of_the_queue(observe, sink):
-    """With a hung endpoint the queue holds no more than its bound, and one for each thread that adds; each loss counts."""
+    """With a hung endpoint the queue holds no more than its bound, and one for each thread; each loss counts."""
     sink.answer("traces", misbehaviour="hang")
     limits = {"OTEL_BSP_MAX_QUEUE_SIZE": "50", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10"}
     scope = observe(**limits, OTEL_LOGS_EXPORTER="none")

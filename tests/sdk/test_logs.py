@@ -1,7 +1,9 @@
 """Log lines: one form for structlog and the standard library, ids, secrets, values of any kind, and the OTLP record."""
 
+import io
 import json
 import logging
+import select
 import sys
 import threading
 from datetime import UTC, datetime
@@ -11,6 +13,7 @@ import structlog
 from opentelemetry import trace
 
 import shopscope
+from shopscope._logging._output import write_lines
 
 
 @pytest.fixture
@@ -232,6 +235,26 @@ def test_context_variables_and_bound_values(sink, lines):
     with structlog.contextvars.bound_contextvars(tenant="a"):
         log.info("said")
     assert (7, "a") == (lines()[0]["order"], sink.log("said").tags["tenant"])
+
+
+def test_several_lines_at_once(monkeypatch):
+    """Lines are written together, in calls that are no longer than a pipe takes whole, unless one line is."""
+    written = []
+
+    class Raw(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def write(self, data):
+            written.append(bytes(data))
+            return len(data)
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(Raw(), 65_536)))
+    lines = [b"%d" % number * 700 for number in range(8)] + [b"x" * 9000, b"end"]
+    write_lines(lines)
+    assert b"".join(line + b"\n" for line in lines) == b"".join(written)
+    assert [True, True, False, True] == [len(call) <= select.PIPE_BUF for call in written]
+    assert all(call.endswith(b"\n") for call in written)
 
 
 @pytest.mark.usefixtures("scope")

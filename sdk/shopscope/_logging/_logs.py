@@ -5,18 +5,17 @@ Source of the record: opentelemetry/proto/logs/v1/logs.proto
 
 import logging
 import struct
-import sys
 import threading
 import time
 from collections.abc import Callable, MutableMapping
-from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import get_current_span
 
 from shopscope._export import _wire as wire
 from shopscope._imports import when_imported
 from shopscope._logging._exceptions import exception_fields
+from shopscope._logging._output import write_line
 from shopscope._logging._records import event_of, is_our_own, level_of
 from shopscope._logging._repeats import DEFAULT_REPEATS, Repeat, Repeats
 from shopscope._logging._setup import (
@@ -351,33 +350,6 @@ def reset() -> None:
 
 def _discard(_scope: bytes, _record: bytes) -> None:
     """Where records go after the end."""
-
-
-def write_line(line: bytes, stream: TextIO | None = None) -> None:
-    """Write one line to standard output in a single call, so that lines of several threads do not mix."""
-    stream = stream or sys.stdout
-    try:
-        if type(stream) is TextIOWrapper:
-            buffer = stream.buffer
-            buffer.write(line + b"\n")
-            buffer.flush()
-        else:
-            _write_elsewhere(line, stream)
-    except (AttributeError, OSError, RuntimeError, ValueError):
-        # No stream, a closed or full one, or (RuntimeError) a signal handler that came in the middle of a line.
-        internal_error("log line")
-
-
-def _write_elsewhere(line: bytes, stream: TextIO) -> None:
-    if type(stream).__name__ == "LoggingProxy":
-        # Celery turns what is printed into records, which would come back here.
-        stream = sys.__stdout__ or stream
-    buffer = getattr(stream, "buffer", None)
-    if buffer is not None:
-        buffer.write(line + b"\n")
-        buffer.flush()
-    else:
-        stream.write(line.decode() + "\n")
 
 
 def _raw_id(value: object, size: int) -> bytes:

@@ -6,7 +6,8 @@ from typing import Any
 import structlog
 
 from shopscope._export._wire import safe_str
-from shopscope._logging._logs import MAX_DEPTH, METHOD_LEVELS, EventDict, LogPipeline, installed, thread, write_line
+from shopscope._logging._logs import MAX_DEPTH, METHOD_LEVELS, EventDict, LogPipeline, installed, thread
+from shopscope._logging._output import write_line
 from shopscope._logging._setup import LEVELS
 from shopscope._logging._values import json_line
 from shopscope._metrics._selfmetrics import internal_error

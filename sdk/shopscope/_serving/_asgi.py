@@ -7,8 +7,9 @@ from typing import Any
 
 from opentelemetry import trace
 
+from shopscope import _pipeline
 from shopscope._metrics._selfmetrics import internal_error
-from shopscope._pipeline import Pipeline, active
+from shopscope._pipeline import Pipeline
 from shopscope._serving._http_options import CapturedHeaders
 from shopscope._serving._request import Request
 from shopscope._serving._requests import MAX_HEADER_BYTES
@@ -136,7 +137,7 @@ class Middleware:
             return
         # FastAPI (0.142 and later) would trace the request a second time.
         scope["fastapi.telemetry"] = None
-        if active() is not self._pipeline or _OBSERVED in scope:
+        if _pipeline._active is not self._pipeline or _OBSERVED in scope:  # noqa: SLF001 (a call would cost more)
             await self.app(scope, receive, send)
             return
         scope[_OBSERVED] = True

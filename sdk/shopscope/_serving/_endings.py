@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from shopscope._logging._output import write_lines
 from shopscope._metrics._selfmetrics import internal_error
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ _MOST = 64
 _LONGEST_SECONDS = 0.05
 _LONGEST_NANO = 50_000_000
 
-#: Takes a request, the template of its route, and the client's address.
-Record = Callable[["Request", str, str], None]
+#: Takes a request, the template of its route, and the client's address; returns the access line.
+Record = Callable[["Request", str, str], bytes]
 
 
 class Endings:
@@ -49,16 +50,21 @@ class Endings:
     def settle(self) -> None:
         """Record what waits."""
         waiting, record = self._waiting, self._record
-        while waiting:
-            try:
-                request, route, client = waiting.popleft()
-            except IndexError:
-                # Another thread has taken the last.
-                return
-            try:
-                record(request, route, client)
-            except Exception:  # noqa: BLE001 (telemetry never raises into the service)
-                internal_error("end of request")
+        lines: list[bytes] = []
+        try:
+            while waiting:
+                try:
+                    request, route, client = waiting.popleft()
+                except IndexError:
+                    # Another thread has taken the last.
+                    return
+                try:
+                    lines.append(record(request, route, client))
+                except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+                    internal_error("end of request")
+        finally:
+            if lines:
+                write_lines(lines)
 
     def forget(self) -> None:
         """Drop what waits: after a fork it is the parent's to record."""

@@ -84,14 +84,17 @@ class RequestKind:
         left = {key: value for key, value in self._span_attributes.items() if key not in own}
         return wire.attributes(ATTRIBUTE, left)
 
-    def log(self, request: "Request", path: str, path_attribute: bytes, ids: tuple[int, int]) -> None:
-        """Write the access line and queue its OTLP record.
+    def log(self, request: "Request", path: str, path_attribute: bytes, ids: tuple[int, int]) -> bytes:
+        """Make the access line, and queue its OTLP record.
 
         Args:
             request: that has ended.
             path: its path without secrets; empty if it is the route.
             path_attribute: the same, encoded.
             ids: of the trace and the span.
+
+        Returns:
+            The line, which is still to be written: what ends the process in between must find the record queued.
         """
         output, now_nano = self._pipeline.logs, request.end_unix_nano
         nanoseconds = now_nano - request.start_unix_nano
@@ -123,9 +126,8 @@ class RequestKind:
                 wire.pack_double(nanoseconds / 1e6),
             )
         )
-        # Before it is written: a signal that ends the process may come in between.
         self._pipeline.log_records.add(logs.SCOPE, record)
-        logs.write_line(line if output.is_json else output.render(orjson.loads(line)))
+        return line if output.is_json else output.render(orjson.loads(line))
 
 
 def _attributes(request: "Request", method: str, route: str) -> dict[str, str | int]:

@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from shopscope._export import _wire as wire
+from shopscope._logging._output import write_lines
 from shopscope._pipeline import Pipeline
 from shopscope._redaction._privacy import scrub
 from shopscope._serving._endings import Endings
@@ -147,7 +148,7 @@ class Server:
         is_answered = request.end_unix_nano != 0
         if not is_answered:
             request.end_unix_nano = time.time_ns()
-        self._record(request, route, client, error, is_answered=is_answered)
+        write_lines((self._record(request, route, client, error, is_answered=is_answered),))
 
     def end_soon(self, request: Request, route: str, client: str) -> None:
         """The same for a request that has met no error, together with others where that is possible."""
@@ -171,7 +172,7 @@ class Server:
         error: BaseException | None = None,
         *,
         is_answered: bool = True,
-    ) -> None:
+    ) -> bytes:
         key = (
             request.method, route, request.status, request.journey_name,
             request.host, request.agent, request.protocol, request.path == route,
@@ -209,7 +210,7 @@ class Server:
                 known = kind.span_attributes + (ATTRIBUTE + path_attribute if path else b"")
                 span.constant_attributes = known + (self._clients.get(client) or self._client_attribute(client))
             span.end(request.end_unix_nano)
-        kind.log(request, path, path_attribute, ids)
+        return kind.log(request, path, path_attribute, ids)
 
     def _describe(self, span: Span, kind: RequestKind, path: bytes, client: str) -> None:
         """Give a span what we know; what the service has set itself comes before, as a key must not be there twice."""
