@@ -78,7 +78,17 @@ class Bench:
         self.around.counts()
         port, values = free_port(), self.figures.values
         command = [self.around.python(agent), "-m", "uvicorn", "--factory", "service:make_app", "--port", str(port)]
-        command += ["--log-level", "warning", "--no-access-log", "--loop", "uvloop", "--http", "httptools"]
+        command += [
+            "--log-level",
+            "warning",
+            "--no-access-log",
+            "--timeout-keep-alive",
+            "120",
+            "--loop",
+            "uvloop",
+            "--http",
+            "httptools",
+        ]
         with contextlib.ExitStack() as stack:
             with self.around.cores.for_service():
                 environment, output = self.around.environment(agent, "plain"), self.output(agent, "plain")
