@@ -12,7 +12,6 @@ from shopscope._metrics._selfmetrics import internal_error
 from shopscope._pipeline import Pipeline
 from shopscope._serving._http_options import CapturedHeaders
 from shopscope._serving._request import Request
-from shopscope._serving._requests import MAX_HEADER_BYTES
 from shopscope._serving._routes import CAUGHT, FIRST_SERVER_ERROR, UNTRACED_PATHS, Scope, path_in_app, template_of
 from shopscope._serving._server import Server, attach_untraced
 from shopscope._tracing import _propagation
@@ -39,6 +38,15 @@ class _HttpRequest(Request):
     """A request whose answer is watched."""
 
     __slots__ = ()
+
+    def route(self) -> str:
+        """The full template that the framework matched."""
+        return template_of(self.scope, self.root_path)
+
+    def client(self) -> str:
+        """The address that the server names."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
 
     # No coroutine of ours around the server's: two of them a request would cost as much as the span.
     def watch(self, message: Message) -> Awaitable[None]:
@@ -229,8 +237,8 @@ class Middleware:
             found = dict(headers)
             if len(found) != len(headers):
                 found = _joined(headers)
-            request.host = found.get(b"host", b"")[:MAX_HEADER_BYTES]
-            request.agent = found.get(b"user-agent", b"")[:MAX_HEADER_BYTES]
+            request.host = found.get(b"host", b"")
+            request.agent = found.get(b"user-agent", b"")
             traceparent, baggage = found.get(b"traceparent", b""), found.get(b"baggage", b"")
             tracestate = (found[b"tracestate"],) if b"tracestate" in found else ()
             self._server.begin(request, path, traceparent, tracestate, baggage)
@@ -253,13 +261,10 @@ class Middleware:
                 )
             elif request.status >= FIRST_SERVER_ERROR:
                 error = request.scope.pop(CAUGHT, None)
-            client = request.scope.get("client")
-            route = template_of(request.scope, request.root_path)
-            address = client[0] if client else ""
             if error is None:
-                self._server.end_soon(request, route, address)
+                self._server.end_soon(request)
             else:
-                self._server.end(request, route, address, error)
+                self._server.end(request, error)
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of request")
 

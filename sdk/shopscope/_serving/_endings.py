@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from shopscope._serving._request import Request
 
 _MOST = 64
-_LONGEST_SECONDS = 0.05
-_LONGEST_NANO = 50_000_000
+# So short that a request which comes amid a group waits for no more than the few of this time.
+_LONGEST_SECONDS = 0.003
+_LONGEST_NANO = 3_000_000
 
-#: Takes a request, the template of its route, and the client's address; returns the access line.
-Record = Callable[["Request", str, str], bytes]
+#: Takes a request; returns the access line.
+Record = Callable[["Request"], bytes]
 
 
 class Endings:
@@ -29,13 +30,13 @@ class Endings:
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._waiting: deque[tuple[Request, str, str]] = deque()
+        self._waiting: deque[Request] = deque()
         # When the timer that is running will have run.
         self._settled_at_unix_nano = 0
 
-    def add(self, request: "Request", route: str, client: str) -> None:
-        """Record a request that has ended, within a twentieth of a second."""
-        self._waiting.append((request, route, client))
+    def add(self, request: "Request") -> None:
+        """Record a request that has ended, in a few milliseconds at the latest."""
+        self._waiting.append(request)
         if len(self._waiting) >= _MOST:
             self.settle()
         elif request.end_unix_nano >= self._settled_at_unix_nano:
@@ -54,12 +55,12 @@ class Endings:
         try:
             while waiting:
                 try:
-                    request, route, client = waiting.popleft()
+                    request = waiting.popleft()
                 except IndexError:
                     # Another thread has taken the last.
                     return
                 try:
-                    lines.append(record(request, route, client))
+                    lines.append(record(request))
                 except Exception:  # noqa: BLE001 (telemetry never raises into the service)
                     internal_error("end of request")
         finally:

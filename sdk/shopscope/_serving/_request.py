@@ -1,6 +1,7 @@
 """What is known of a request while it is served."""
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
@@ -81,3 +82,11 @@ class Request:
     def finish(self) -> None:
         """The last byte leaves now."""
         self.end_unix_nano = time.time_ns()
+
+    @abstractmethod
+    def route(self) -> str:
+        """The full template of the route that the framework matched, or an empty string; known when it has ended."""
+
+    @abstractmethod
+    def client(self) -> str:
+        """The client's address, or an empty string."""

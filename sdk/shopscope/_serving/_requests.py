@@ -150,7 +150,7 @@ def _attributes(request: "Request", method: str, route: str) -> dict[str, str | 
         attributes["network.protocol.name"] = "websocket"
     attributes["network.protocol.version"] = version
     if request.agent:
-        attributes["user_agent.original"] = _text_of(request.agent)
+        attributes["user_agent.original"] = _text_of(request.agent[:MAX_HEADER_BYTES])
     return attributes
 
 
@@ -165,7 +165,7 @@ def _host_and_port(request: "Request") -> tuple[str, int | None]:
     if not request.host:
         address, port = request.server or ("", None)
         return str(address), port
-    header = _text_of(request.host)
+    header = _text_of(request.host[:MAX_HEADER_BYTES])
     host, separator, number = header.rpartition(":")
     if separator and number.isascii() and number.isdigit() and int(number) <= _LAST_PORT:
         return host.strip("[]"), int(number)

@@ -19,7 +19,7 @@ from shopscope._pipeline import Pipeline
 from shopscope._redaction._privacy import scrub
 from shopscope._serving._endings import Endings
 from shopscope._serving._request import Request
-from shopscope._serving._requests import PATH_KEY, RequestKind
+from shopscope._serving._requests import MAX_HEADER_BYTES, PATH_KEY, RequestKind
 from shopscope._serving._routes import KNOWN_METHODS, JourneyRoutes
 from shopscope._tracing._context import SPAN_KEY, attach, current
 from shopscope._tracing._fields import ATTRIBUTE, JOURNEY_KEY
@@ -135,47 +135,36 @@ class Server:
         """Baggage may come from anyone: without a file only its form can be checked."""
         return journey in self._journeys if self._journeys else is_journey_name(journey)
 
-    def end(self, request: Request, route: str, client: str, error: BaseException | None) -> None:
+    def end(self, request: Request, error: BaseException | None) -> None:
         """Record a request.
 
         Args:
             request: what has become of it.
-            route: full template of the route that the framework matched, or empty.
-            client: the client's address, or empty.
             error: what the application raised, or what its framework caught and answered with a 500.
         """
         self._instruments.active -= 1
         is_answered = request.end_unix_nano != 0
         if not is_answered:
             request.end_unix_nano = time.time_ns()
-        write_lines((self._record(request, route, client, error, is_answered=is_answered),))
+        write_lines((self._record(request, error, is_answered=is_answered),))
 
-    def end_soon(self, request: Request, route: str, client: str) -> None:
+    def end_soon(self, request: Request) -> None:
         """The same for a request that has met no error, together with others where that is possible."""
         if self._tracer.custom is not None or not self._pipeline.lifespans.is_any_running:
             # The service's own sampler or processors want to see it end; and without a server that is running, nobody
             # knows when there will be another request.
-            self.end(request, route, client, None)
+            self.end(request, None)
             return
         self._instruments.active -= 1
         if not request.end_unix_nano:
             request.end_unix_nano = time.time_ns()
-        # The application's own things must not wait with it.
-        request.scope = request.send = None  # type: ignore[assignment] # nobody asks any more
-        self._endings.add(request, route, client)
+        self._endings.add(request)
 
-    def _record(
-        self,
-        request: Request,
-        route: str,
-        client: str,
-        error: BaseException | None = None,
-        *,
-        is_answered: bool = True,
-    ) -> bytes:
+    def _record(self, request: Request, error: BaseException | None = None, *, is_answered: bool = True) -> bytes:
+        route, client = request.route(), request.client()
         key = (
             request.method, route, request.status, request.journey_name,
-            request.host, request.agent, request.protocol, request.path == route,
+            request.host[:MAX_HEADER_BYTES], request.agent[:MAX_HEADER_BYTES], request.protocol, request.path == route,
         )  # fmt: skip
         kind = self._kinds.get(key) or self._new_kind(key, request, route)
         span = request.span

@@ -73,11 +73,15 @@ class _WsgiRequest(Request):
         if error is None and self.status >= FIRST_SERVER_ERROR:
             error = caught
         try:
-            self._server.end(self, self._route(), self.scope.get("REMOTE_ADDR", ""), error)
+            self._server.end(self, error)
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of request")
 
-    def _route(self) -> str:
+    def client(self) -> str:
+        """The address that the server names."""
+        return str(self.scope.get("REMOTE_ADDR", ""))
+
+    def route(self) -> str:
         """The framework's template below the prefix of the applications that it is mounted in."""
         route = self.scope.get(ROUTE)
         if not route:
