@@ -24,7 +24,8 @@ SHOP = """
 
 @pytest.fixture
 def patient(monkeypatch):
-    """No timer comes in time: only what is asked for happens."""
+    """No timer comes in time, and all requests are close to each other: only what is asked for happens."""
+    monkeypatch.setattr(_endings, "_SPARSE_NANO", 3600 * 10**9)
     monkeypatch.setattr(_endings, "_LONGEST_SECONDS", 3600.0)
     monkeypatch.setattr(_endings, "_LONGEST_NANO", 3600 * 10**9)
 
@@ -128,6 +129,19 @@ def test_a_single_request_is_recorded_soon(observe, app, capsys):
             await asyncio.sleep(0.01)
             found = lines(capsys)
         return found
+
+    assert 1 == serve(app, requests)
+
+
+@pytest.mark.usefixtures("patient")
+def test_few_requests_do_not_wait(observe, app, capsys, monkeypatch):
+    """A request that comes long after the last one is recorded at once."""
+    observe(app=app)
+    monkeypatch.setattr(_endings, "_SPARSE_NANO", -1)
+
+    async def requests(client):
+        await client.get("/orders/1")
+        return lines(capsys)
 
     assert 1 == serve(app, requests)
 

@@ -6,6 +6,7 @@ soon; whoever reads metrics, flushes or shuts down has it done at once.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ _MOST = 64
 # So short that a request which comes amid a group waits for no more than the few of this time.
 _LONGEST_SECONDS = 0.003
 _LONGEST_NANO = 3_000_000
+# Requests that come further apart save nothing by waiting, and the next one might have to wait for their group.
+_SPARSE_NANO = 1_000_000
 
 #: Takes a request; returns the access line.
 Record = Callable[["Request"], bytes]
@@ -33,11 +36,13 @@ class Endings:
         self._waiting: deque[Request] = deque()
         # When the timer that is running will have run.
         self._settled_at_unix_nano = 0
+        self._last_end_unix_nano = time.time_ns()
 
     def add(self, request: "Request") -> None:
         """Record a request that has ended, in a few milliseconds at the latest."""
         self._waiting.append(request)
-        if len(self._waiting) >= _MOST:
+        last, self._last_end_unix_nano = self._last_end_unix_nano, request.end_unix_nano
+        if len(self._waiting) >= _MOST or request.end_unix_nano - last > _SPARSE_NANO:
             self.settle()
         elif request.end_unix_nano >= self._settled_at_unix_nano:
             try:
