@@ -1,5 +1,6 @@
 """A shop's telemetry made up on the spot, a page server over a real store, and a browser to look at it."""
 
+import gc
 import json
 import os
 import random
@@ -314,9 +315,14 @@ def running(shop: Shop) -> Iterator[PageServer]:
         page.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        # NiceGUI asks every object of the process for its class to find its server; what other tests left, such as
+        # Django's settings where nobody has configured them, may raise
+        gc.freeze()
         thread.start()
         while not server.started and thread.is_alive():
             time.sleep(0.01)
+        gc.unfreeze()
+        assert server.started, "the page's server did not start"
         yield page
         server.should_exit = True
         thread.join(timeout=20)
