@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from shopscope._serving._endings import Endings
 
 _CALLS = frozenset({trace.SpanKind.CLIENT.value, trace.SpanKind.PRODUCER.value})
+_SERVER = trace.SpanKind.SERVER.value
+_FEW_ATTRIBUTES = 8
 _UNSET_OR_OK = (trace.StatusCode.UNSET.value, trace.StatusCode.OK.value)
 
 
@@ -118,6 +120,7 @@ class Pipeline:
         """Record what has ended."""
         for endings in self.endings:
             endings.settle()
+        self.spans.encode()
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until the spans and log records queued now have been sent."""
@@ -199,7 +202,11 @@ def finish(span: Span) -> None:
     if pipeline is not None:
         if span.kind_number in _CALLS:
             pipeline.observe_call(span)
-        pipeline.spans.add(span.tracer.scope, span.encode())
+        if span.kind_number == _SERVER or span.extras is not None or len(span.attributes) > _FEW_ATTRIBUTES:
+            # Servers' end several in a row already, and large ones would hold memory that nobody counts.
+            pipeline.spans.add(span.tracer.scope, span.encode())
+        else:
+            pipeline.spans.add_unencoded(span)
 
 
 def observe(span: Span) -> None:

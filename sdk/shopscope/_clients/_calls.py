@@ -143,7 +143,17 @@ class Calls(dict[tuple[Any, ...], Peer]):
 class RunningCall:
     """A call below a span of ours, sampled, and of no interest to anybody until it ends."""
 
-    __slots__ = ("attributes", "call", "outcome", "parent", "pipeline", "span_id", "start_unix_nano", "status_code")
+    __slots__ = (
+        "attributes",
+        "call",
+        "end_unix_nano",
+        "outcome",
+        "parent",
+        "pipeline",
+        "span_id",
+        "start_unix_nano",
+        "status_code",
+    )
 
     def __init__(self, pipeline: Pipeline, call: Call, parent: Span) -> None:
         self.pipeline = pipeline
@@ -153,6 +163,7 @@ class RunningCall:
         self.attributes: dict[str, Any] = {}
         self.status_code = 0
         self.outcome = ""
+        self.end_unix_nano = 0
         self.start_unix_nano = time.time_ns()
 
     @property
@@ -165,30 +176,35 @@ class RunningCall:
         """Who is called."""
         return self.call.dependency
 
+    @property
+    def scope(self) -> bytes:
+        """The encoded instrumentation scope."""
+        return self.pipeline.tracer.scope
+
+    def encode(self) -> bytes:
+        """The body of an OTLP ``Span``, as a span of ours would encode itself."""
+        parent = self.parent
+        trace_id, journey = parent.trace_id, parent.journey
+        body = b"".join(
+            (
+                pack_ids(TRACE_ID, trace_id >> 64, trace_id & LOW, SPAN_ID, self.span_id),
+                pack_parent(PARENT_ID, parent.span_id),
+                pack_times(START, self.start_unix_nano, END, self.end_unix_nano),
+                LOCAL_FLAGS[parent.flags],
+                self.call.constant,
+                (JOURNEYS.get(journey) or journey_attribute(journey)) if journey else b"",
+            )
+        )
+        if self.attributes:
+            body += wire.attributes(ATTRIBUTE, self.attributes)
+        if self.status_code:
+            body += status_field(self.status_code, "")
+        return body
+
 
 def _encode_constant(name: str, kind: int) -> bytes:
     """Name and kind of a span."""
     return name_field(name) + KINDS[kind]
-
-
-def _encode_call(running: RunningCall, constant: bytes, parent: Span, end_unix_nano: int) -> bytes:
-    """The body of an OTLP ``Span``, as a span of ours would encode itself."""
-    trace_id, journey = parent.trace_id, parent.journey
-    body = b"".join(
-        (
-            pack_ids(TRACE_ID, trace_id >> 64, trace_id & LOW, SPAN_ID, running.span_id),
-            pack_parent(PARENT_ID, parent.span_id),
-            pack_times(START, running.start_unix_nano, END, end_unix_nano),
-            LOCAL_FLAGS[parent.flags],
-            constant,
-            (JOURNEYS.get(journey) or journey_attribute(journey)) if journey else b"",
-        )
-    )
-    if running.attributes:
-        body += wire.attributes(ATTRIBUTE, running.attributes)
-    if running.status_code:
-        body += status_field(running.status_code, "")
-    return body
 
 
 class UntracedCall(NonRecordingSpan):
@@ -262,7 +278,7 @@ def end_call(started: Started, error: BaseException | None = None) -> None:
         if not isinstance(started, RunningCall):
             started.end()
             return
-        now_unix_nano = time.time_ns()
+        started.end_unix_nano = now_unix_nano = time.time_ns()
         pipeline, call, parent = started.pipeline, started.call, started.parent
         if _pipeline.watch_call is not None:
             _pipeline.watch_call(pipeline, started, call.dependency)  # type: ignore[arg-type] # marks attributes alone
@@ -270,8 +286,7 @@ def end_call(started: Started, error: BaseException | None = None) -> None:
         if series is None:
             series = _find_series(started)
         series.observe((now_unix_nano - started.start_unix_nano) / 1e9, (parent.trace_id, started.span_id))
-        body = _encode_call(started, call.constant, parent, now_unix_nano)
-        pipeline.spans.add(pipeline.tracer.scope, body)
+        pipeline.spans.add_unencoded(started)
     except Exception:  # noqa: BLE001 (telemetry never raises into the service)
         internal_error("end of call")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from shopscope._export._endpoints import Endpoint
 from shopscope._export._transport import Exporter, Outcome, Reply, Transport
-from shopscope._export._worker import Batch, MetricReader, QueueLimits, RecordQueue
+from shopscope._export._worker import Batch, MetricReader, QueueLimits, Record, RecordQueue
 
 Frame = Callable[[Batch], bytes]
 Collect = Callable[[], tuple[bytes, int]]
@@ -68,6 +68,9 @@ class NoQueue(RecordQueue):
 
     def add(self, scope: bytes, body: bytes) -> None:
         """Let the record go."""
+
+    def add_unencoded(self, record: Record) -> None:
+        """The same."""
 
     def flush(self, timeout_seconds: float) -> bool:  # noqa: ARG002 (a queue's signature)
         """There is nothing to wait for."""

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from opentelemetry import context as context_api
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
@@ -16,11 +16,23 @@ from shopscope._metrics._selfmetrics import EXPORT_SECONDS, SENT, SENT_BYTES, dr
 
 _FIRST_BACKOFF_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 30.0
-_NEVER = 1 << 62
+# So few that encoding them takes a fraction of a millisecond.
+_MOST_UNENCODED = 64
 
 
 # Encoded records by the encoded instrumentation scope that they belong to.
 Batch = Mapping[bytes, Sequence[bytes]]
+
+
+class Record(Protocol):
+    """A span or log record that has ended, and can be encoded when it is convenient."""
+
+    @property
+    def scope(self) -> bytes:
+        """The encoded instrumentation scope."""
+
+    def encode(self) -> bytes:
+        """The body of its OTLP message."""
 
 
 class QueueLimits(NamedTuple):
@@ -178,11 +190,14 @@ class Worker(ABC):
 
 
 class RecordQueue(Worker):
-    """Spans or log records, encoded, waiting for their request.
+    """Spans or log records waiting for their request, encoded but for the last few.
 
     Adding takes no lock, because every request of the service does it several times: a deque's ``append``, ``popleft``
     and ``len`` are atomic. Threads that add in the same moment may each be one above its bound. The bound in bytes is
     kept by counting each record as one unit of at least its size, and a large one as several.
+
+    What can encode itself is encoded several in a row: the code and data for it are then in the processor's caches,
+    from where the service's own work drives them out in between.
     """
 
     def __init__(self, signal: str, transport: Exporter, limits: QueueLimits, frame: Callable[[Batch], bytes]) -> None:
@@ -197,6 +212,7 @@ class RecordQueue(Worker):
     def _reset_queue(self) -> None:
         # Scope and body of each record.
         self._records: deque[tuple[bytes, bytes]] = deque()
+        self._unencoded: deque[Record] = deque()
         # Units that records in the queue take beyond their first.
         self._more_units = 0
         self._wake_at = self._batch_records - 1
@@ -208,18 +224,53 @@ class RecordQueue(Worker):
 
     def add(self, scope: bytes, body: bytes) -> None:
         """Queue an encoded span or log record of an instrumentation scope; a full queue drops it and counts it."""
+        if self._is_stopping:
+            dropped(self.signal, "shutdown")
+            return
+        if self._unencoded:
+            # In the order in which they ended.
+            self.encode()
+        self._put(scope, body)
+
+    def add_unencoded(self, record: Record) -> None:
+        """The same for one that encodes itself, soon and at the latest when its request is made."""
+        if self._is_stopping:
+            dropped(self.signal, "shutdown")
+            return
+        unencoded = self._unencoded
+        unencoded.append(record)
+        length = len(unencoded)
+        # Without a thread nobody would come for it.
+        if length >= _MOST_UNENCODED or length + len(self._records) > self._wake_at or self._thread is None:
+            self.encode()
+
+    def encode(self) -> None:
+        """Encode what is not yet."""
+        unencoded = self._unencoded
+        while unencoded:
+            try:
+                record = unencoded.popleft()
+            except IndexError:
+                # Another thread has taken the last.
+                return
+            try:
+                self._put(record.scope, record.encode())
+            except Exception:  # noqa: BLE001 (telemetry never raises into the service)
+                internal_error(f"encoding of {self.signal}")
+
+    def _put(self, scope: bytes, body: bytes) -> None:
         records = self._records
         pending = len(records)
         if len(body) > self._unit_bytes and not self._take_units(len(body) // self._unit_bytes):
             return
-        if pending + self._more_units >= self._max_records or self._is_stopping:
-            dropped(self.signal, "shutdown" if self._is_stopping else "queue_full")
+        if pending + self._more_units >= self._max_records:
+            dropped(self.signal, "queue_full")
             return
         records.append((scope, body))
         if pending >= self._wake_at:
             # Once: what comes in while a batch is on its way waits for the next interval, or busy services would send
             # tiny requests.
-            self._wake_at = _NEVER
+            self._wake_at = self._max_records
             self._wake.set()
         if self._thread is None:
             self.start()
@@ -236,6 +287,7 @@ class RecordQueue(Worker):
 
     def figures(self) -> QueueFigures:
         """What the self-telemetry shows."""
+        self.encode()
         with self._lock:
             records = list(self._records)
             size = sum(len(body) for _, body in records)
@@ -244,6 +296,7 @@ class RecordQueue(Worker):
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until all that is queued now has been sent; false if it took longer."""
+        self.encode()
         self._wake.set()
         with self._drained:
             goal = self._settled + self._in_flight + len(self._records)
@@ -255,6 +308,7 @@ class RecordQueue(Worker):
         self._reset_queue()
 
     def _export(self) -> None:
+        self.encode()
         has_more = True
         while has_more:
             batch, has_more = self._take()
@@ -300,8 +354,9 @@ class RecordQueue(Worker):
 
     def _abandon(self) -> None:
         with self._lock:
-            lost = len(self._records) + self._in_flight
+            lost = len(self._records) + len(self._unencoded) + self._in_flight
             self._records.clear()
+            self._unencoded.clear()
             self._more_units = 0
             self._in_flight = 0
             self._settled += lost

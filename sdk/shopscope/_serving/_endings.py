@@ -76,3 +76,4 @@ class Endings:
         """Drop what waits: after a fork it is the parent's to record."""
         self._waiting.clear()
         self._settled_at_unix_nano = 0
+        self._last_end_unix_nano = time.time_ns()

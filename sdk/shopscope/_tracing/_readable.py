@@ -79,7 +79,7 @@ class Readable(trace.Span):
     end_unix_nano: int
     status_code: int
     tracer: "Tracer"
-    _extras: Extras | None
+    extras: Extras | None
 
     @property
     def context(self) -> SpanContext:
@@ -96,8 +96,8 @@ class Readable(trace.Span):
         """The identity of the parent, or None for a root."""
         if not self.parent_id:
             return None
-        if self._extras is not None and self._extras.parent is not None:
-            return self._extras.parent
+        if self.extras is not None and self.extras.parent is not None:
+            return self.extras.parent
         own = self.get_span_context()
         return SpanContext(own.trace_id, self.parent_id, self.is_parent_remote, own.trace_flags, own.trace_state)
 
@@ -114,32 +114,32 @@ class Readable(trace.Span):
     @property
     def status(self) -> Status:
         """The status and its description."""
-        return Status(StatusCode(self.status_code), (self._extras or _NO_EXTRAS).status_message or None)
+        return Status(StatusCode(self.status_code), (self.extras or _NO_EXTRAS).status_message or None)
 
     @property
     def events(self) -> tuple[Event, ...]:
         """Events, the first ones first."""
-        return tuple(Event(*event) for event in (self._extras or _NO_EXTRAS).events)
+        return tuple(Event(*event) for event in (self.extras or _NO_EXTRAS).events)
 
     @property
     def links(self) -> tuple[SpanLink, ...]:
         """Links, the first ones first."""
-        return tuple(SpanLink(*link) for link in (self._extras or _NO_EXTRAS).links)
+        return tuple(SpanLink(*link) for link in (self.extras or _NO_EXTRAS).links)
 
     @property
     def dropped_attributes(self) -> int:
         """Attributes beyond the limit."""
-        return (self._extras or _NO_EXTRAS).dropped_attributes
+        return (self.extras or _NO_EXTRAS).dropped_attributes
 
     @property
     def dropped_events(self) -> int:
         """Events beyond the limit."""
-        return (self._extras or _NO_EXTRAS).dropped_events
+        return (self.extras or _NO_EXTRAS).dropped_events
 
     @property
     def dropped_links(self) -> int:
         """Links beyond the limit."""
-        return (self._extras or _NO_EXTRAS).dropped_links
+        return (self.extras or _NO_EXTRAS).dropped_links
 
     @property
     def resource(self) -> ReadableResource:

@@ -57,11 +57,11 @@ class Span(Readable):
 
     __slots__ = (
         "_context",
-        "_extras",
         "attributes",
         "constant_attributes",
         "dependency",
         "end_unix_nano",
+        "extras",
         "flags",
         "is_parent_remote",
         "journey",
@@ -111,7 +111,7 @@ class Span(Readable):
         #: What a CLIENT span calls and how it went, where our own instrumentation knows it better than attributes do.
         self.dependency: Dependency | None = None
         self.outcome = ""
-        self._extras: Extras | None = None
+        self.extras: Extras | None = None
         self._context: SpanContext | None = None
 
     @property
@@ -188,7 +188,7 @@ class Span(Readable):
             return
         self.status_code = code.value
         message = status.description if isinstance(status, Status) else description
-        if self._extras is not None or message:
+        if self.extras is not None or message:
             is_text = code is StatusCode.ERROR and isinstance(message, str)
             self.extra().status_message = message or "" if is_text else ""
 
@@ -248,7 +248,7 @@ class Span(Readable):
         extras.exit_records, extras.exit_sets_status = records, sets_status
 
     def _fail_on_exit(self, exception: BaseException) -> None:
-        extras = self._extras
+        extras = self.extras
         if extras is None or extras.exit_records:
             self.record_exception(exception)
         if extras is None or extras.exit_sets_status:
@@ -273,7 +273,7 @@ class Span(Readable):
         # The same object where nothing is hidden: by it we know whether the service has renamed the span.
         if (name := wire.utf8(self.name).decode()) != self.name:
             self.name = name
-        extras = self._extras
+        extras = self.extras
         if extras is not None:
             extras.status_message = wire.utf8(extras.status_message).decode()
             extras.events = [
@@ -300,13 +300,13 @@ class Span(Readable):
                 (REMOTE_FLAGS if self.is_parent_remote else LOCAL_FLAGS)[self.flags],
             )
         )
-        if self.trace_state or self._extras is not None or self.status_code:
+        if self.trace_state or self.extras is not None or self.status_code:
             body += self._encode_rest()
         return body
 
     def _encode_rest(self) -> bytes:
         """What few spans have."""
-        extras, rest = self._extras, b""
+        extras, rest = self.extras, b""
         if self.trace_state:
             rest = wire.message(TRACE_STATE, wire.utf8(self.trace_state.to_header()))
         if extras is not None:
@@ -324,9 +324,9 @@ class Span(Readable):
 
     def extra(self) -> Extras:
         """What few spans have, from now on also this one."""
-        if self._extras is None:
-            self._extras = Extras()
-        return self._extras
+        if self.extras is None:
+            self.extras = Extras()
+        return self.extras
 
     def _too_late(self, operation: str) -> None:
         log_once(f"{operation} after end", "%s of span %r comes after its end; it is ignored", operation, self.name)
