@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from shopscope.config import Journey
 
 
+_NO_SCOPE: Scope = {}
+
+
+async def _send_too_late(message: Scope) -> None:
+    """Do nothing, as ASGI asks of a server once the answer is complete."""
+
+
 class Request:
     """One request on its way through the application.
 
@@ -28,10 +35,13 @@ class Request:
         end_unix_nano: when the last byte left; 0 until then.
         status: of the response; 0 until that began.
         is_left: the client went away before it had the whole answer, which is no failure of the service.
+        template: of the route, and
+        client_address: both known when the application is done.
     """
 
     __slots__ = (
         "agent",
+        "client_address",
         "end_unix_nano",
         "host",
         "is_left",
@@ -47,11 +57,14 @@ class Request:
         "span",
         "start_unix_nano",
         "status",
+        "template",
         "token",
     )
 
     span: trace.Span
     token: Token[Context]
+    template: str
+    client_address: str
 
     def __init__(  # all at once, because a second method that does its part costs as much as the first
         self,
@@ -82,6 +95,18 @@ class Request:
     def finish(self) -> None:
         """The last byte leaves now."""
         self.end_unix_nano = time.time_ns()
+
+    def look_up(self) -> None:
+        """Ask what framework and server know, now that the application is done."""
+        self.template, self.client_address = self.route(), self.client()
+
+    def let_go(self) -> None:
+        """Hold nothing of the server's or the framework's any longer.
+
+        What waits to be recorded would keep all of it alive, and have the garbage collector walk over it.
+        """
+        self.scope, self.send = _NO_SCOPE, _send_too_late
+        del self.token
 
     @abstractmethod
     def route(self) -> str:

@@ -146,6 +146,7 @@ class Server:
         is_answered = request.end_unix_nano != 0
         if not is_answered:
             request.end_unix_nano = time.time_ns()
+        request.look_up()
         write_lines((self._record(request, error, is_answered=is_answered),))
 
     def end_soon(self, request: Request) -> None:
@@ -158,10 +159,12 @@ class Server:
         self._instruments.active -= 1
         if not request.end_unix_nano:
             request.end_unix_nano = time.time_ns()
+        request.look_up()
+        request.let_go()
         self._endings.add(request)
 
     def _record(self, request: Request, error: BaseException | None = None, *, is_answered: bool = True) -> bytes:
-        route, client = request.route(), request.client()
+        route, client = request.template, request.client_address
         key = (
             request.method, route, request.status, request.journey_name,
             request.host[:MAX_HEADER_BYTES], request.agent[:MAX_HEADER_BYTES], request.protocol, request.path == route,
