@@ -39,14 +39,12 @@ class _HttpRequest(Request):
 
     __slots__ = ()
 
-    def route(self) -> str:
-        """The full template that the framework matched."""
-        return template_of(self.scope, self.root_path)
-
-    def client(self) -> str:
-        """The address that the server names."""
-        client = self.scope.get("client")
-        return client[0] if client else ""
+    def look_up(self) -> None:
+        """The full template that the framework matched, and the address that the server names."""
+        scope = self.scope
+        self.template = template_of(scope, self.root_path)
+        client = scope.get("client")
+        self.client_address = client[0] if client else ""
 
     # No coroutine of ours around the server's: two of them a request would cost as much as the span.
     def watch(self, message: Message) -> Awaitable[None]:

@@ -96,10 +96,6 @@ class Request:
         """The last byte leaves now."""
         self.end_unix_nano = time.time_ns()
 
-    def look_up(self) -> None:
-        """Ask what framework and server know, now that the application is done."""
-        self.template, self.client_address = self.route(), self.client()
-
     def let_go(self) -> None:
         """Hold nothing of the server's or the framework's any longer.
 
@@ -109,9 +105,5 @@ class Request:
         del self.token
 
     @abstractmethod
-    def route(self) -> str:
-        """The full template of the route that the framework matched, or an empty string; known when it has ended."""
-
-    @abstractmethod
-    def client(self) -> str:
-        """The client's address, or an empty string."""
+    def look_up(self) -> None:
+        """Set `template` and `client_address`, or empty texts, from what framework and server know at the end."""

@@ -77,19 +77,15 @@ class _WsgiRequest(Request):
         except Exception:  # noqa: BLE001 (telemetry never raises into the service)
             internal_error("end of request")
 
-    def client(self) -> str:
-        """The address that the server names."""
-        return str(self.scope.get("REMOTE_ADDR", ""))
-
-    def route(self) -> str:
-        """The framework's template below the prefix of the applications that it is mounted in."""
-        route = self.scope.get(ROUTE)
-        if not route:
-            return ""
-        prefix = self.scope.get("SCRIPT_NAME", "")
+    def look_up(self) -> None:
+        """The framework's template below the prefix of the applications that it is mounted in; the client's address."""
+        environ = self.scope
+        self.client_address = str(environ.get("REMOTE_ADDR", ""))
+        self.template = route = environ.get(ROUTE) or ""
+        prefix = environ.get("SCRIPT_NAME", "")
         # What a proxy's header has put there is no mount: mounting moves a part of the path, and changes nothing else.
-        is_moved = _text(prefix + self.scope.get("PATH_INFO", "")) == self.path
-        return f"{_text(prefix.removeprefix(self.root_path))}{route}" if is_moved else route
+        if route and _text(prefix + environ.get("PATH_INFO", "")) == self.path:
+            self.template = f"{_text(prefix.removeprefix(self.root_path))}{route}"
 
 
 class Middleware:
