@@ -1,7 +1,9 @@
 """Requests of a running server are recorded several in a row; whoever looks finds all of them."""
 
 import asyncio
+import gc
 import os
+import weakref
 
 import httpx
 import pytest
@@ -101,6 +103,56 @@ def test_flush_and_shutdown_leave_nothing(observe, sink, app, capsys):
 
     assert (0, 1, 1) == serve(app, requests)
     assert (1, 2, 2) == (lines(capsys), len(sink.spans(2)), len(sink.logs(2, "request")))
+
+
+class Heavy:
+    """What a server might keep in a request's scope."""
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_waits_holds_nothing_of_the_server(observe, app):
+    """The server's objects go as soon as the request has ended, although it is still to be recorded."""
+    observe(app=app)
+    kept = []
+
+    @app.middleware("http")
+    async def keep(request, call_next):
+        request.scope["heavy"] = heavy = Heavy()
+        kept.append(weakref.ref(heavy))
+        return await call_next(request)
+
+    async def requests(client):
+        await client.get("/orders/1")
+        await asyncio.sleep(0)
+        gc.collect()  # the framework's own cycles
+        return kept[0]() is None, counted()
+
+    assert (True, 1) == serve(app, requests)
+
+
+@pytest.mark.usefixtures("patient")
+def test_sending_too_late_is_ignored(observe):
+    """A task that the application has left behind, and that sends once all is over, raises nothing."""
+    late = []
+
+    async def application(scope, receive, send):
+        if scope["type"] == "lifespan":
+            for event in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{event}.complete"})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+        late.append(send)
+
+    scope = observe()
+    app = scope.asgi(application)
+
+    async def requests(client):
+        answer = await client.get("/orders/1")
+        return answer.text, await late[0]({"type": "http.response.body", "body": b"more"})
+
+    assert ("ok", None) == serve(app, requests)
 
 
 @pytest.mark.usefixtures("patient")

@@ -9,8 +9,10 @@ from exports import delivered, dropped
 from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from otlp_sink import Sink
+from prometheus_client import REGISTRY
 
 import shopscope
+from shopscope import _pipeline
 from shopscope._export import _worker
 
 TRACES = "/v1/traces"
@@ -284,6 +286,32 @@ def test_queue_is_bounded_in_bytes(observe, sink):
         trace.get_tracer("test").start_span("huge", attributes=texts).end()
     assert 30 - 16 == dropped("traces", "queue_full")
     scope.shutdown(0.1)
+
+
+def test_spans_that_are_not_encoded_yet(observe, sink):
+    """Small spans wait to be encoded several in a row; they keep their order and count as queued."""
+    scope = observe(OTEL_BSP_SCHEDULE_DELAY="60000")
+    emit(5, "first")
+    trace.get_tracer("test").start_span("second", attributes={f"key{number}": number for number in range(20)}).end()
+    emit(3, "third")
+    queued = REGISTRY.get_sample_value("shopscope_sdk_queue_records", {"signal": "traces"})
+    assert scope.flush()
+    names = [span.name for span in sink.spans(9)]
+    assert (9, ["first"] * 5 + ["second"] + ["third"] * 3) == (queued, names)
+
+
+def test_spans_that_are_not_encoded_in_time(observe, sink):
+    """At the deadline they are lost and counted, as those that are."""
+    sink.answer("traces", misbehaviour="hang")
+    scope = observe(OTEL_BSP_SCHEDULE_DELAY="60000")
+    emit()
+    worker = _pipeline.active().spans
+    worker._wake.set()
+    sink.wait_for_attempts(TRACES, 1)
+    emit(4)
+    scope.shutdown(0.1)
+    assert 5 == dropped("traces", "shutdown")
+    sink.released.set()
 
 
 def test_no_thread_to_be_had(observe, sink, monkeypatch):
