@@ -27,8 +27,8 @@ format: $(VENV)/dev.installed ## Format the code
 	@$(BIN)/ruff format .
 
 bench: $(VENV)/dev.installed ## Measure the budgets
-	@$(BIN)/python bench/store.py
-	@$(BIN)/python bench/answers.py
+	@$(BIN)/python -m bench.store
+	@$(BIN)/python -m bench.answers
 
 # Each environment has what a service has, and the SDK from a wheel as a service has it.
 bench-sdk: $(VENV)/dev.installed $(BENCH)/bench.installed $(BENCH)/bench-agents.installed ## Measure what the SDK costs, beside other agents
@@ -37,7 +37,7 @@ bench-sdk: $(VENV)/dev.installed $(BENCH)/bench.installed $(BENCH)/bench-agents.
 	@for set in bench bench-agents; do \
 		$(BENCH)/$$set/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(BENCH)/wheel/*.whl || exit 1; \
 	done
-	@$(BIN)/python bench/sdk/run.py --environments $(BENCH) $(ARGS)
+	@$(BIN)/python -m bench.sdk.run --environments $(BENCH) $(ARGS)
 
 generate: $(VENV)/dev.installed ## Renew what is generated from the code
 	@$(BIN)/python -m shopscope_ops.reference

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,11 +26,11 @@ from typing import Any
 
 import httpx
 import psutil
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from bench.spans import BATCH, batch, packed
 
 BUDGET = 10_000
 STRETCH = 25_000
-BATCH = 512
 CONNECTIONS = 48
 PREPARED = 400
 KILL_SECONDS = 5
@@ -46,45 +45,6 @@ class Sent:
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
-
-
-def batch(rng: random.Random, mark: int) -> tuple[bytes, int]:
-    """One gzip'd request of 512 spans of checkout, eight attributes each; ``mark`` is in every span's trace state."""
-    request = ExportTraceServiceRequest()
-    group = request.resource_spans.add()
-    for key, value in (
-        ("service.name", "checkout"),
-        ("service.namespace", "demo-shop"),
-        ("service.instance.id", "5f0c2c9e-7f0e-4f3c-9f0a-0c6f7a1e2b3d"),
-        ("service.version", "1.4.2"),
-        ("deployment.environment.name", "bench"),
-        ("telemetry.sdk.language", "python"),
-    ):
-        group.resource.attributes.add(key=key).value.string_value = value
-    scoped = group.scope_spans.add()
-    scoped.scope.name = "shopscope"
-    start = time.time_ns()
-    for _ in range(BATCH):
-        span = scoped.spans.add(trace_id=rng.randbytes(16), span_id=rng.randbytes(8), parent_span_id=rng.randbytes(8))
-        span.name = rng.choice(("POST /checkout", "GET", "SELECT products", "POST /payments"))
-        span.kind = rng.choice((2, 3))
-        span.trace_state = f"bench={mark}"
-        span.start_time_unix_nano = start + rng.randrange(10**9)
-        span.end_time_unix_nano = span.start_time_unix_nano + int(rng.lognormvariate(16, 1))
-        for key, text in (
-            ("http.request.method", "POST"),
-            ("http.route", "/checkout"),
-            ("url.path", f"/checkout/{rng.randrange(10**6)}"),
-            ("server.address", "checkout.demo-shop.internal"),
-            ("shopscope.journey", "checkout"),
-            ("network.protocol.version", "1.1"),
-        ):
-            span.attributes.add(key=key).value.string_value = text
-        for key, number in (("http.response.status_code", 200), ("server.port", 8603)):
-            span.attributes.add(key=key).value.int_value = number
-    raw = request.SerializeToString()
-    packer = zlib.compressobj(1, wbits=31)
-    return packer.compress(raw) + packer.flush(), len(raw)
 
 
 async def send(port: int, bodies: list[bytes], seconds: float) -> Sent:
@@ -253,11 +213,11 @@ def main() -> int:
     options = parser.parse_args()
     rng = random.Random(20260801)  # noqa: S311  # load, not secrets
     prepared = [batch(rng, mark) for mark in range(PREPARED)]
-    bodies = [body for body, _ in prepared]
+    bodies = [packed(body) for body in prepared]
     folder = Path(tempfile.mkdtemp(prefix="shopscope-bench-"))
     try:
         result = {
-            "span_bytes": round(sum(size for _, size in prepared) / PREPARED / BATCH),
+            "span_bytes": round(sum(map(len, prepared)) / PREPARED / BATCH),
             "sustained": sustained(folder / "sustained", bodies, options.seconds),
             "kill": killed(folder / "kill", bodies),
         }

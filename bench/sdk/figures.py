@@ -6,21 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.verdicts import Budget
+
 PER_REQUEST = {"plain": 2, "calling": 6}  # spans of ours: server, price; and cache, HTTP, two statements
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Median of the rounds, and how far they are apart."""
-
-    middle: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> "Range":
-        """Of one value a round."""
-        return cls(statistics.median(values), min(values), max(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +74,6 @@ def _missing(one: Delivery) -> int:
     without = sum(abs(one.requests - number) for number in seen)
     spans = abs(one.requests * PER_REQUEST[one.service] - one.counts["spans"])
     return without + spans + (not one.counts["exemplars"])
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A limit of the design and what this run says about it."""
-
-    name: str
-    values: list[float]
-    limit: float
-    unit: str
-
-    @property
-    def is_judged(self) -> bool:
-        """A share of nothing, or less, is what disturbs the machine and not what an agent costs."""
-        return bool(self.values) and (self.unit != "share" or statistics.median(self.values) > 0)
-
-    @property
-    def is_met(self) -> bool:
-        """By the median of the rounds."""
-        return self.is_judged and statistics.median(self.values) <= self.limit
 
 
 def budgets(figures: Figures) -> list[Budget]:

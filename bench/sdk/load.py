@@ -1,7 +1,9 @@
-"""A client that costs little: keep-alive connections over plain asyncio streams."""
+"""Load for the service: as much as goes, or at a pace."""
 
 import asyncio
 import time
+
+from bench.connection import Connection
 
 REQUEST = (
     b"POST /checkout/7 HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench/1\r\nContent-Type: application/json\r\n"
@@ -9,25 +11,9 @@ REQUEST = (
 )
 
 
-class Connection:
-    """One keep-alive connection."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    async def open(self) -> "Connection":
-        """Connect."""
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
-        return self
-
-    async def call(self) -> None:
-        """One request and its whole answer."""
-        self.writer.write(REQUEST)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(head)
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        await self.reader.readexactly(length)
+async def _call(connection: Connection) -> None:
+    if (status := await connection.call(REQUEST)) != 200:
+        raise RuntimeError(f"the service answered {status}")
 
 
 async def saturate(port: int, seconds: float, connections: int) -> list[float]:
@@ -37,7 +23,7 @@ async def saturate(port: int, seconds: float, connections: int) -> list[float]:
 
     async def loop(connection: Connection) -> None:
         while (started := time.perf_counter()) < end:
-            await connection.call()
+            await _call(connection)
             taken.append(time.perf_counter() - started)
 
     opened = [await Connection(port).open() for _ in range(connections)]
@@ -58,7 +44,7 @@ async def pace(port: int, seconds: float, rate: float) -> list[float]:
     async def one() -> None:
         connection = idle.pop() if idle else await Connection(port).open()
         started = time.perf_counter()
-        await connection.call()
+        await _call(connection)
         taken.append(time.perf_counter() - started)
         idle.append(connection)
 

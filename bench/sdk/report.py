@@ -2,8 +2,9 @@
 
 import statistics
 
-from figures import Budget, Figures, Range, budgets
-from surroundings import HUNG
+from bench.sdk.figures import Figures, budgets
+from bench.sdk.surroundings import HUNG
+from bench.verdicts import Range, fraction, verdict
 
 _COLUMNS = (
     ("in-process", "plain in-process"),
@@ -32,33 +33,12 @@ def show(figures: Figures, agents: list[str], rounds: int) -> bool:
     verdicts = budgets(figures)
     print(f"\nbudgets: median of {rounds} rounds (lowest to highest)")
     for budget in verdicts:
-        print(_verdict(budget))
+        print(verdict(budget))
     _show_shares(figures, agents)
     _show_deliveries(figures, agents)
     for title, what in _FIGURES:
         _show_figure(figures, [*agents, HUNG], title, what)
     return all(budget.is_met for budget in verdicts if budget.values)
-
-
-def _fraction(value: float) -> str:
-    """A share as people say it: 1/16.2 of something, or 1.3 times something."""
-    if value <= 0:
-        return "noise"
-    return f"1/{1 / value:.1f}" if value < 1 else f"{value:.2f}"
-
-
-def _verdict(budget: Budget) -> str:
-    if not budget.values:
-        return f"  {'not judged':11}{budget.name}: not measured"
-    if not budget.is_judged:
-        return f"  {'not judged':11}{budget.name}: the bare service cost more; the machine is too busy"
-    seen = Range.of(budget.values)
-    form = _fraction if budget.unit == "share" else lambda value: f"{value:.2f}"
-    unit = {"share": "", "times": " x", "of all": ""}.get(budget.unit, f" {budget.unit}")
-    word = "met" if budget.is_met else "MISSED"
-    figure, spread = f"{form(seen.middle)}{unit}", f"({form(seen.low)} to {form(seen.high)})"
-    limit = form(budget.limit) if budget.limit else "0"
-    return f"  {word:11}{budget.name:50}{figure:>10}  {spread:20}  limit {limit}{unit}"
 
 
 def _show_shares(figures: Figures, agents: list[str]) -> None:
@@ -70,7 +50,7 @@ def _show_shares(figures: Figures, agents: list[str]) -> None:
         if agent == "bare" or not figures.of(agent, "paced p99"):
             continue
         shares = [figures.share(agent, what) for _, what in _COLUMNS]
-        cells = [_fraction(statistics.median(values)) if values else "-" for values in shares]
+        cells = [fraction(statistics.median(values)) if values else "-" for values in shares]
         slower = [figures.times_bare(agent, what) for what in ("paced p99", "load p99")]
         cells += [f"{statistics.median(values):.2f} x" if values else "-" for values in slower]
         print(f"  {agent:18}" + "".join(f"{cell:>14}" for cell in cells))

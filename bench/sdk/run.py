@@ -1,7 +1,7 @@
 """What observing costs: one run, interleaved rounds, every agent against the same service on the same machine.
 
     make bench-sdk
-    python bench/sdk/run.py --rounds 1 --seconds 1 --starts 1 --agents bare,shopscope,opentelemetry
+    python -m bench.sdk.run --rounds 1 --seconds 1 --starts 1 --agents bare,shopscope,opentelemetry
 
 Prints CPU added per request (in-process, under load, with client calls), latency at a paced load, import and init,
 memory, what of it arrived at the sink, and whether each budget is met; ends with 1 if one is missed.
@@ -21,15 +21,17 @@ from typing import Any
 
 import psutil
 import uvloop
-from figures import Delivery, Figures
-from load import pace, saturate
-from report import show
-from surroundings import AGENTS, HERE, HUNG, Surroundings, free_port, process, say_goodbye, surroundings, wait_for
+
+from bench.machine import free_port, process, wait_for, warn_if_busy
+from bench.sdk.figures import Delivery, Figures
+from bench.sdk.load import pace, saturate
+from bench.sdk.report import show
+from bench.sdk.surroundings import AGENTS, HERE, HUNG, Surroundings, say_goodbye, surroundings
 
 CONNECTIONS, PACED_RATE = 16, 390.0
 JUDGED = ("bare", "shopscope", HUNG)  # their paced p99 is a budget
 PACED_TURNS = 3  # in each round, because a tail differs more from process to process than agents do
-WARM_UP_SECONDS, BUSY_PERCENT = 1.0, 10.0
+WARM_UP_SECONDS = 1.0
 
 
 class Bench:
@@ -104,7 +106,7 @@ class Bench:
         with contextlib.ExitStack() as stack:
             with self.around.cores.for_service():
                 environment, output = self.around.environment(agent, "plain"), self.output(agent, "plain")
-                child = stack.enter_context(process(command, environment, output))
+                child = stack.enter_context(process(command, environment, output, HERE))
             wait_for(port, child)
             yield child, port
 
@@ -171,13 +173,6 @@ def measure(bench: Bench, rounds: int, starts: int, agents: list[str]) -> None:
     for _ in range(starts):
         for agent in agents:
             bench.start(agent)
-
-
-def warn_if_busy() -> None:
-    """Ratios bear some company, latencies none."""
-    busy = psutil.cpu_percent(interval=1.0)
-    if busy > BUSY_PERCENT:
-        print(f"WARNING: other programs use {busy:.0f} % of this machine; the figures will be coarse", file=sys.stderr)
 
 
 def parse() -> argparse.Namespace:

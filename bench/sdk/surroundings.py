@@ -4,80 +4,22 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.machine import Cores, free_port, pin, process, wait_for
 from shopscope_ops.demo.backends import start_postgres, start_redis
 
 HERE = Path(__file__).parent
 AGENTS = ("bare", "shopscope", "opentelemetry", "fastapi", "logfire", "ddtrace")
 HUNG = "shopscope, hung"
 _HEAVY = {"logfire", "ddtrace"}
-_READY_SECONDS, _GOODBYE_SECONDS = 30.0, 40.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cores:
-    """Which cores the measured service has, and which everything else has; None where nothing can be pinned."""
-
-    service: set[int] | None
-    rest: set[int] | None
-
-    @classmethod
-    def split(cls) -> "Cores":
-        """One for the service if there are at least two."""
-        mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        return cls({mine[0]}, set(mine[1:])) if len(mine) > 1 else cls(None, None)
-
-    @contextlib.contextmanager
-    def for_service(self) -> Iterator[None]:
-        """What is started in the block, with all its threads, runs on the service's core."""
-        pin(self.service)
-        try:
-            yield
-        finally:
-            pin(self.rest)
-
-
-def pin(cores: set[int] | None) -> None:
-    """Run this process, and what it starts from now on, on these cores."""
-    if cores:
-        os.sched_setaffinity(0, cores)
-
-
-def free_port() -> int:
-    """A port nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int, child: subprocess.Popen[bytes]) -> None:
-    """Until the child listens."""
-    end = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < end and child.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"{child.args} does not listen on port {port}; its messages are above")
-
-
-@contextlib.contextmanager
-def process(command: list[str], environment: dict[str, str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A child, killed at the end of the block if it has not ended; its standard output goes to a file."""
-    with output.open("wb") as file, subprocess.Popen(command, env=environment, stdout=file, cwd=HERE) as child:
-        try:
-            yield child
-        finally:
-            if child.poll() is None:
-                child.kill()
+_GOODBYE_SECONDS = 40.0
 
 
 def say_goodbye(child: subprocess.Popen[bytes]) -> None:
@@ -139,7 +81,7 @@ def surroundings(environments: Path) -> Iterator[Surroundings]:
         around = Surroundings(environments, folder, cores, free_port(), free_port(), variables)
         for port, what in ((around.sink, "answer"), (around.hung, "hang")):
             command = [around.python("sink"), "sink.py", str(port), what]
-            wait_for(port, stack.enter_context(process(command, variables, folder / what)))
+            wait_for(port, stack.enter_context(process(command, variables, folder / what, HERE)))
         for name in ("postgres", "redis"):
             (folder / name).mkdir()
         variables["BENCH_DATABASE"] = stack.enter_context(start_postgres(folder / "postgres"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench" / "sdk"))
-figures_module = importlib.import_module("figures")
+sys.path.insert(0, str(Path(__file__).parents[2]))
+figures_module = importlib.import_module("bench.sdk.figures")
 sys.path.pop(0)
 
 COMPLETE = {"spans": 20, "log_records": 10, "exemplars": 3, "sums": {"shopscope.slo.events": 10.0}}
