@@ -4,6 +4,7 @@ import typer
 
 from shopscope_ops.answers.command import diagnose
 from shopscope_ops.demo.command import demo
+from shopscope_ops.doctor.command import doctor
 from shopscope_ops.engines.command import down, status, up
 from shopscope_ops.load.command import load
 
@@ -14,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, status, diagnose, load, demo):
+for command in (up, down, status, doctor, diagnose, load, demo):
     app.command()(command)
 
 

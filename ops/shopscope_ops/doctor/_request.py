@@ -1,0 +1,169 @@
+"""Sends the marked request from a fresh process, and judges what the SDK says about its delivery."""
+
+import json
+import os
+import secrets
+import string
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import unquote
+
+from shopscope_ops.doctor._http import Answer, ask
+from shopscope_ops.doctor._report import Verdict, failed, passed
+
+__all__ = ["Sent", "judge_sent", "new_mark", "otlp_headers", "send_marked"]
+
+_RUN_SECONDS: Final = 30.0
+_MARK_LETTERS: Final = 16
+_REACH: Final = ("HEADERS", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "COMPRESSION", "TIMEOUT")
+_PREFIX: Final = "OTEL_EXPORTER_OTLP_"
+_SIGNALS: Final = ("traces", "metrics", "logs")
+_LOG_RECORD: Final = {"timeUnixNano": "0", "body": {"stringValue": "shopscope doctor asks why it is refused"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the SDK says of the marked request.
+
+    Attributes:
+        mark: marks it: service.instance.id, path and log line.
+        trace_id: of its span; "" when the process failed.
+        span_id: same.
+        started_unix_nano: when the process began to observe.
+        served_unix_nano: when the request had been answered.
+        sdk_version: the SDK's version.
+        sent: records that the endpoint took, by signal.
+        dropped: records that were lost, by signal.
+        messages: the SDK's warnings.
+        refusal: what the endpoint answers to a request of ours when it refused the SDK's.
+        fault: why the process failed; "" when it did not.
+    """
+
+    mark: str
+    trace_id: str = ""
+    span_id: str = ""
+    started_unix_nano: int = 0
+    served_unix_nano: int = 0
+    sdk_version: str = ""
+    sent: Mapping[str, int] | None = None
+    dropped: Mapping[str, int] | None = None
+    messages: tuple[str, ...] = ()
+    refusal: Answer | None = None
+    fault: str = ""
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the endpoint took all three signals."""
+        sent, dropped = self.sent or {}, self.dropped or {}
+        return all(sent.get(signal) for signal in _SIGNALS) and not any(dropped.values())
+
+
+def new_mark() -> str:
+    """A mark that nothing redacts: letters alone look like no number, token or address."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(_MARK_LETTERS))
+
+
+def send_marked(endpoint: str, mark: str, environment: Mapping[str, str] = os.environ) -> Sent:
+    """Let the SDK serve and send one request in a fresh process.
+
+    Args:
+        endpoint: base address of the OTLP/HTTP receiver.
+        mark: what to mark it with.
+        environment: where headers and certificates for the endpoint come from, as in a service.
+    """
+    command = (sys.executable, "-m", "shopscope_ops.doctor._marked", endpoint, mark)
+    with tempfile.TemporaryDirectory(prefix="shopscope-doctor-") as folder:
+        try:
+            process = subprocess.run(  # noqa: S603 (this Python, our own module)
+                (*command, folder),
+                env=_environment(mark, environment),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_RUN_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return Sent(mark, fault=f"the process with the SDK did not end within {_RUN_SECONDS:.0f} s")
+    if process.returncode != 0:
+        return Sent(mark, fault=_last_line(process.stderr) or f"exit code {process.returncode}")
+    sent = _read(mark, json.loads(_last_line(process.stdout)))
+    return sent if sent.is_delivered else replace(sent, refusal=_ask_why(endpoint, environment))
+
+
+def otlp_headers(environment: Mapping[str, str]) -> dict[str, str]:
+    """The headers that ``OTEL_EXPORTER_OTLP_HEADERS`` asks for."""
+    pairs = (part.partition("=") for part in environment.get(f"{_PREFIX}HEADERS", "").split(",") if "=" in part)
+    return {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
+
+
+def judge_sent(sent: Sent, endpoint: str, receiver: str, holder: str = "") -> Verdict:
+    """Whether the request left the SDK and was taken at the endpoint.
+
+    Args:
+        sent: what the SDK says.
+        endpoint: where it was to go.
+        receiver: what sentences call who should listen there.
+        holder: the process that listens there, if it is not who should.
+    """
+    if sent.fault:
+        return failed(f"the SDK could not serve the marked request: {sent.fault}", "correct what it names")
+    if sent.is_delivered:
+        counts = sent.sent or {}
+        return passed(
+            f"{endpoint} took {counts['traces']} span, {counts['metrics']} points, {counts['logs']} log lines"
+        )
+    where = f"{receiver} at {endpoint}"
+    if sent.refusal is None or sent.refusal.is_success:
+        told = "; ".join(sent.messages) or "no reason is known"
+        return failed(f"the SDK did not get everything to {where}: {told}", "run it again; it may have been passing")
+    words = sent.refusal.words
+    if sent.refusal.status == 0:
+        return failed(f"the SDK cannot reach {where}: {words}", "start what should listen there with shopscope up")
+    return failed(f"{where} refuses what the SDK sends ({words})", _advice(sent.refusal, holder))
+
+
+def _advice(refusal: Answer, holder: str) -> str:
+    if refusal.status in (401, 403):
+        return "set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<token> with the receiver's token"
+    if refusal.status in (404, 405):
+        who = f" ({holder} listens there)" if holder else ""
+        return f"it takes no OTLP over HTTP at /v1/logs{who}: give the port of the collector or engine"
+    text = refusal.words.lower()
+    if any(word in text for word in ("no space", "disk", "file too large", "could not write")):
+        return "make room on the disk of its data folder; it takes telemetry again by itself"
+    if refusal.status == 429:  # noqa: PLR2004 (too many requests, RFC 6585)
+        return "its queue is full: send less, or give it more CPU or a faster disk"
+    if "memory" in text:
+        return "its memory limit is reached: look at its queues below, or raise the limit"
+    return "look at its log"
+
+
+def _environment(mark: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """How to reach the endpoint as the environment says; what would hide the request (samplers, none) stays out."""
+    wanted = {f"{_PREFIX}{name}" for name in _REACH}
+    plain = {
+        name: value
+        for name, value in environment.items()
+        if name in wanted or not name.startswith(("OTEL_", "SHOPSCOPE_"))
+    }
+    return plain | {"OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={mark}", "SHOPSCOPE_LOG_FORMAT": "json"}
+
+
+def _read(mark: str, document: Mapping[str, Any]) -> Sent:
+    return Sent(mark, **{**document, "messages": tuple(document["messages"])})
+
+
+def _ask_why(endpoint: str, environment: Mapping[str, str]) -> Answer:
+    """One log record by our own hand: the SDK counts a refusal and says its status, the body has the reason."""
+    request = {"resourceLogs": [{"scopeLogs": [{"logRecords": [_LOG_RECORD]}]}]}
+    headers = {**otlp_headers(environment), "content-type": "application/json"}
+    return ask(f"{endpoint.rstrip('/')}/v1/logs", body=json.dumps(request).encode(), headers=headers)
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""

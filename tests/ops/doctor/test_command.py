@@ -1,0 +1,39 @@
+"""``shopscope doctor`` as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+
+from shopscope_ops.engines._probes import free_port
+
+CODE = "from shopscope_ops.cli import main; main()"
+
+
+def doctor(engine, *options):
+    command = [sys.executable, "-c", CODE, "doctor", *options]
+    environment = {**os.environ, "SHOPSCOPE_HOME": str(engine.folder), "COLUMNS": "200"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_text_document_and_exit_codes(engine):
+    """The table for people ends with the sentence; the document has every step; the exit code says how it came out."""
+    ports = ("--port", str(engine.port), "--page-port", str(engine.page_port))
+    text = doctor(engine, *ports)
+    assert (0, "") == (text.returncode, text.stderr)
+    assert "12 steps passed; 1 left out." == text.stdout.splitlines()[-1].strip()
+    document = json.loads(doctor(engine, *ports, "--json").stdout)
+    assert {"engine": "embedded", "exit_code": 0, "sentence": "12 steps passed; 1 left out."} == {
+        key: document[key] for key in ("engine", "exit_code", "sentence")
+    }
+    assert {"step", "component", "outcome", "seconds", "detail", "fix"} == set(document["steps"][0])
+    assert 3 == doctor(engine, "--port", str(free_port())).returncode
+
+
+def test_options_that_are_wrong(engine):
+    """A wrong option is named with what it may be, and the exit code is 2."""
+    wrong = doctor(engine, "--engine", "kubernetes")
+    assert (2, "") == (wrong.returncode, wrong.stdout)
+    assert "Error: --engine must be one of embedded" in wrong.stderr
+    assert "'kubernetes'; choose one of them" in wrong.stderr
+    assert 2 == doctor(engine, "--patience", "long").returncode
