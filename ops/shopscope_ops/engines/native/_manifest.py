@@ -42,6 +42,7 @@ class Component:
     release: str = ""
     checksums: str = ""
     module: tuple[str, ...] = ()
+    build_tags: tuple[str, ...] = ()
     builder: str = ""
 
     @property

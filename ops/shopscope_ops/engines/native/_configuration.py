@@ -1,0 +1,81 @@
+"""Writes the copies of the containers' configuration that the components of this machine read."""
+
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from shopscope_ops.engines._processes import ProcessError
+from shopscope_ops.engines.native._left_out import collector_override, prometheus_without
+from shopscope_ops.engines.native._manifest import Component, files_root
+from shopscope_ops.engines.native._rewrite import Rewriter
+
+_OVERRIDE = "left-out.yaml"
+
+
+class Configuration:
+    """The folder of a stack's configuration.
+
+    Args:
+        folder: the stack's state folder.
+        components: all of the stack.
+        ports: the chosen port of every ``<component>.<name>``.
+        replaced: another file instead of a component's main configuration.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        components: Mapping[str, Component],
+        ports: Mapping[str, int],
+        replaced: Mapping[str, Path],
+    ) -> None:
+        self._folder = folder.absolute() / "config"
+        self._data = folder.absolute() / "data"
+        self._components = components
+        self._replaced = replaced
+        self._rewriter = Rewriter(components, ports, self._folder, self._data)
+
+    def data(self, name: str) -> Path:
+        """The data folder of a component."""
+        return self._data / name
+
+    def write(self, names: Collection[str], left_out: Collection[str]) -> None:
+        """Write the configuration of these components anew, without what is left out.
+
+        Raises:
+            ProcessError: a file of the stack is missing or not text.
+        """
+        shutil.rmtree(self._folder, ignore_errors=True)
+        for name in names:
+            part = self._components[name]
+            self.data(name).mkdir(parents=True, exist_ok=True)
+            (self._folder / name).mkdir(parents=True)
+            for position, source in enumerate(part.config):
+                is_main = position == 0
+                origin = self._replaced.get(name) if is_main else None
+                target = self._folder / name / Path(source).name
+                self._copy(part, origin or files_root() / source, target, left_out if is_main else ())
+
+    def arguments(self, part: Component, binary: Path) -> tuple[str, ...]:
+        """The component's arguments on this machine."""
+        given = [self._rewriter.rewrite(part, argument) for argument in part.native or part.arguments]
+        if (override := self._folder / part.name / _OVERRIDE).exists():
+            given.append(f"--config={override}")
+        home = binary.resolve().parent.parent
+        return tuple(argument.replace("{home}", str(home)) for argument in given)
+
+    def _copy(self, part: Component, source: Path, target: Path, left_out: Collection[str]) -> None:
+        if source.is_dir():
+            for inner in sorted(source.iterdir()):
+                self._copy(part, inner, target / inner.name, ())
+            return
+        try:
+            text = source.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ProcessError(f"the configuration of {part.name} cannot be read: {source}: {error}") from error
+        if part.name == "prometheus" and left_out:
+            text = prometheus_without(text, left_out)
+        if part.name == "collector" and (override := collector_override(text, left_out)):
+            (target.parent / _OVERRIDE).write_text(override, encoding="utf-8")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(self._rewriter.rewrite(part, text), encoding="utf-8")
