@@ -5,6 +5,7 @@ import typer
 from shopscope_ops.answers.command import diagnose
 from shopscope_ops.demo.command import demo
 from shopscope_ops.doctor.command import doctor
+from shopscope_ops.engines.alerts_command import alerts
 from shopscope_ops.engines.command import down, status, up
 from shopscope_ops.load.command import load
 
@@ -15,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, status, doctor, diagnose, load, demo):
+for command in (up, down, status, alerts, doctor, diagnose, load, demo):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""The engine's ASGI application: OTLP in, status and tables out."""
+"""The engine's ASGI application: OTLP and alerts in, status, tables and alerts out."""
 
 from typing import Final
 
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from shopscope_ops.engines.embedded._alerts_api import AlertsApi
 from shopscope_ops.engines.embedded._api import Api
 from shopscope_ops.engines.embedded._receiver import SIGNALS, Receiver
 from shopscope_ops.engines.embedded._refusal import Refusal, status_response
@@ -20,13 +21,16 @@ LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]", "::1")
 """Names under which the engine answers questions: any other is a foreign page that had its name point here."""
 
 
-def create_app(receiver: Receiver, api: Api) -> Starlette:
+def create_app(receiver: Receiver, api: Api, alerts: AlertsApi) -> Starlette:
     """The application that serves ``--port``."""
-    # Telemetry may come under any name that leads here; what was stored is told to this machine's own names only.
+    # Telemetry and alerts may come under any name that leads here; what was stored is told only to this machine's own
+    # names.
     guard = [Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS, www_redirect=False)]
     return Starlette(
         routes=[
             *(Route(f"/v1/{signal.name}", receiver.endpoint(signal), methods=["POST"]) for signal in SIGNALS),
+            Route("/api/alerts", alerts.take, methods=["POST"]),
+            Route("/api/alerts", alerts.list, methods=["GET"], middleware=guard),
             Route("/healthz", api.healthz, methods=["GET"], middleware=guard),
             Route("/api/status", api.status, methods=["GET"], middleware=guard),
             Route("/api/tables/{table}", api.table, methods=["GET"], middleware=guard),

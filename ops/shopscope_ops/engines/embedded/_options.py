@@ -1,6 +1,7 @@
 """The command line of the engine's process."""
 
 import argparse
+import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,11 +27,12 @@ class Options:
     """How an engine runs.
 
     Attributes:
-        port: OTLP and API port on 127.0.0.1; 0 takes a free one.
+        port: OTLP and API port; 0 takes a free one.
         page_port: port of the answers page; 0 means no page.
         data: the data folder.
         limits: bounds of the store.
         shop_file: the shop's file; None looks for it in the working directory and above.
+        host: address that both ports listen on; anything but a loopback address is for a container's own network.
     """
 
     port: int
@@ -38,6 +40,7 @@ class Options:
     data: Path
     limits: Limits
     shop_file: Path | None
+    host: str = "127.0.0.1"
 
 
 def parse_bytes(text: str) -> int:
@@ -59,15 +62,26 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         ConfigError: a value is wrong; every fault of the limits is listed.
     """
     parser = argparse.ArgumentParser(prog="python -m shopscope_ops.engines.embedded", description=__doc__)
-    parser.add_argument("--port", type=int, default=4318, help="OTLP/HTTP and API port on 127.0.0.1 (0: any free one)")
+    parser.add_argument("--host", default="127.0.0.1", help="IPv4 address to listen on; 0.0.0.0 inside a container")
+    parser.add_argument("--port", type=int, default=4318, help="OTLP/HTTP and API port (0: any free one)")
     parser.add_argument("--page-port", type=int, default=8600, help="port of the answers page (0: no page)")
     parser.add_argument("--data", type=Path, required=True, help="data folder; belongs to one engine at a time")
     parser.add_argument("--max-age", default="24h", help="older rows are removed, for example 24h")
     parser.add_argument("--max-bytes", default="2GB", help="the oldest rows are removed to stay below, for example 2GB")
     parser.add_argument("--shop-file", type=Path, help="shopscope.toml; default: the nearest one upward")
     values = parser.parse_args(arguments)
+    _require_address(values.host)
     for name, port in (("--port", values.port), ("--page-port", values.page_port)):
         if not 0 <= port <= 65535:  # noqa: PLR2004  # the range of TCP
             raise ConfigError([f"{name} must be between 0 and 65535: {port}; choose another"])
     limits = Limits(max_age_seconds=parse_duration(values.max_age), max_bytes=parse_bytes(values.max_bytes))
-    return Options(values.port, values.page_port, values.data, limits, values.shop_file)
+    return Options(values.port, values.page_port, values.data, limits, values.shop_file, values.host)
+
+
+def _require_address(host: str) -> None:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError as error:
+        raise ConfigError(
+            [f"--host must be an IPv4 address: {host!r}; write 127.0.0.1, or 0.0.0.0 in a container"]
+        ) from error

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp
 
 from shopscope._errors import ShopscopeError
 from shopscope.config import Shop, find_shop_file, load_shop
+from shopscope_ops.engines.embedded._alerts import AlertBook
+from shopscope_ops.engines.embedded._alerts_api import AlertsApi
 from shopscope_ops.engines.embedded._api import Api
 from shopscope_ops.engines.embedded._app import create_app
 from shopscope_ops.engines.embedded._options import Options
@@ -21,7 +23,8 @@ from shopscope_ops.store import Store
 
 __all__ = ["PortTakenError", "run"]
 
-_HOST = "127.0.0.1"
+# Where a user finds it: also in a container, whose ports are published on the loopback interface.
+_REACHED_AT = "127.0.0.1"
 _GRACE_SECONDS = 3
 _FLUSH_SECONDS = 5.0
 # Exporters send every few seconds: a connection closed in between costs them an error on the next request.
@@ -51,14 +54,15 @@ def run(options: Options) -> None:
     """
     shop = _load(options)
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(_bind("--port", options.port))]
+        sockets = [stack.enter_context(_bind("--port", options.host, options.port))]
         if options.page_port:
-            sockets.append(stack.enter_context(_bind("--page-port", options.page_port)))
+            sockets.append(stack.enter_context(_bind("--page-port", options.host, options.page_port)))
         store = stack.enter_context(Store(options.data, options.limits))
         receiver = Receiver(store)
         stack.callback(receiver.close)
-        page = f"http://{_HOST}:{options.page_port}" if options.page_port else ""
-        apps: list[ASGIApp] = [create_app(receiver, Api(store, receiver, page, time.monotonic()))]
+        page = f"http://{_REACHED_AT}:{options.page_port}" if options.page_port else ""
+        alerts = AlertsApi(AlertBook(options.data / "alerts.json"))
+        apps: list[ASGIApp] = [create_app(receiver, Api(store, receiver, page, time.monotonic()), alerts)]
         if options.page_port:
             apps.append(_page_app(store, shop))
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -72,16 +76,16 @@ def _load(options: Options) -> Shop:
     return load_shop(path) if path else Shop()
 
 
-def _bind(option: str, port: int) -> socket.socket:
+def _bind(option: str, host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((_HOST, port))
+        listener.bind((host, port))
         listener.listen(512)
     except OSError as error:
         listener.close()
         raise PortTakenError(
-            f"{option} {port} on {_HOST} cannot be used: {error.strerror}; "
+            f"{option} {port} on {host} cannot be used: {error.strerror}; "
             f"stop the program that has it (shopscope down) or choose another with {option}"
         ) from error
     return listener
@@ -116,7 +120,7 @@ async def _serve(apps: list[ASGIApp], sockets: list[socket.socket], receiver: Re
         await asyncio.sleep(0.01)
     if not stop.is_set():
         port = sockets[0].getsockname()[1]
-        print(f"engine ready: OTLP http://{_HOST}:{port}, page {note}", flush=True)  # noqa: T201  # for who started it
+        print(f"engine ready: OTLP http://{_REACHED_AT}:{port}, page {note}", flush=True)  # noqa: T201  # for who started it
     await stop.wait()
     receiver.is_closing = True
     for server in servers:

@@ -6,6 +6,8 @@ import time
 import httpx
 import pytest
 
+from shopscope_ops.engines.embedded._alerts import AlertBook
+from shopscope_ops.engines.embedded._alerts_api import AlertsApi
 from shopscope_ops.engines.embedded._api import Api
 from shopscope_ops.engines.embedded._app import create_app
 from shopscope_ops.engines.embedded._body import BodyReader
@@ -22,7 +24,8 @@ def make_client(tmp_path):
         store = Store(tmp_path, limits or Limits())
         receiver = Receiver(store, BodyReader(**bounds))
         stores.append((store, receiver))
-        app = create_app(receiver, Api(store, receiver, "", time.monotonic()))
+        alerts = AlertsApi(AlertBook(tmp_path / "alerts.json"))
+        app = create_app(receiver, Api(store, receiver, "", time.monotonic()), alerts)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost"), receiver
 
     yield make
