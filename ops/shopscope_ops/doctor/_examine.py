@@ -48,7 +48,7 @@ def examine(
     if not running and all(answer.is_refused for answer in answers.values()) and not any(holders.values()):
         return Report(target.engine, mark, "", is_anything_running=False, steps=(first,))
     trail = Trail(target, running)
-    sent, request = _send(target, trail, mark, holders, environment)
+    sent, request = _send(target, mark, holders, environment)
     steps = [first, request, *_follow(trail, sent, patience_seconds), *_check(target, trail, answers, sent)]
     return Report(target.engine, mark, sent.trace_id, is_anything_running=True, steps=tuple(steps))
 
@@ -62,12 +62,9 @@ def _port(target: Target, name: str) -> int:
     return target.ports[f"{name}.{IDENTITIES[name].port}"]
 
 
-def _send(
-    target: Target, trail: Trail, mark: str, holders: Mapping[str, str], environment: Mapping[str, str]
-) -> tuple[Sent, Step]:
+def _send(target: Target, mark: str, holders: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Sent, Step]:
     owner = target.endpoint_port.partition(".")[0]
     started = time.monotonic()
-    trail.remember()
     sent = send_marked(target.endpoint, mark, environment)
     verdict = judge_sent(sent, target.endpoint, TITLES.get(owner, owner), holders.get(owner, ""))
     return sent, Step("sent the request", "SDK", verdict, time.monotonic() - started)
@@ -94,7 +91,7 @@ def _check(target: Target, trail: Trail, answers: Mapping[str, Answer], sent: Se
     questions = [
         Question("clocks agree", target.engine, lambda: judge_clocks(skews)),
         Question("versions fit", target.engine, lambda: judge_versions(found, expected, target.start_command)),
-        *trail.checks(),
+        *trail.checks(sent.mark),
         Question("room on the disk", target.engine, lambda: judge_room(*_room(target))),
     ]
     absent = [Step("left out", name, left_out(reason), 0.0) for name, reason in target.left_out.items()]

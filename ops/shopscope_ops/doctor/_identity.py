@@ -49,7 +49,7 @@ def _collector(answer: Answer) -> str | None:
     exposition = Exposition(answer.text)
     if not exposition.has_prefix("otelcol_"):
         return None
-    return next((labels["service_version"] for labels in exposition.labels("otelcol_process_uptime")), "")
+    return next((labels.get("service_version", "") for labels in exposition.labels("target_info")), "")
 
 
 IDENTITIES: Final[Mapping[str, Identity]] = {

@@ -21,11 +21,13 @@ class Question:
         name: what is looked at.
         component: where.
         ask: asks and judges.
+        explain: makes more of a verdict that stayed a failure.
     """
 
     name: str
     component: str
     ask: Callable[[], Verdict]
+    explain: Callable[[Verdict], Verdict] | None = None
 
 
 def asked(question: Question) -> Step:
@@ -43,7 +45,10 @@ def arrived(questions: Sequence[Question], patience_seconds: float) -> list[Step
         while True:
             verdict = _verdict(question)
             passed_seconds = time.monotonic() - started
-            if verdict.outcome is not Outcome.FAILED or passed_seconds + _POLL_SECONDS > patience_seconds:
+            if verdict.outcome is not Outcome.FAILED:
+                return Step(question.name, question.component, verdict, passed_seconds)
+            if passed_seconds + _POLL_SECONDS > patience_seconds:
+                verdict = question.explain(verdict) if question.explain else verdict
                 return Step(question.name, question.component, verdict, passed_seconds)
             time.sleep(_POLL_SECONDS)
 

@@ -10,8 +10,10 @@ from shopscope._errors import ShopscopeError
 from shopscope_ops.engines._embedded import OTLP_PORT, PAGE_PORT
 from shopscope_ops.engines._state import state_folder
 
-__all__ = ["Target", "embedded_target", "target_of"]
+__all__ = ["Target", "embedded_target", "stack_target", "tail", "target_of"]
 
+# Who hands telemetry on comes before who keeps it.
+_WAY: Final = ("collector", "prometheus", "tempo", "loki", "answers", "alertmanager", "grafana")
 ENGINES: Final = ("embedded",)
 
 
@@ -59,6 +61,47 @@ class Target:
     def url(self, port: str, path: str = "") -> str:
         """The address of a path at ``component.port``."""
         return f"http://127.0.0.1:{self.ports[port]}{path}"
+
+
+def stack_target(
+    engine: str,
+    ports: Mapping[str, int],
+    left_out: Mapping[str, str],
+    folder: Path | None,
+    read_log: Callable[[str], str],
+) -> Target:
+    """The stack, whatever runs it.
+
+    Args:
+        engine: native or docker.
+        ports: ``component.port`` → number; those of components that are left out do not matter.
+        left_out: components that cannot run here, with the reason.
+        folder: where its data are, if on a disk that we can look at.
+        read_log: the last lines of a component's log.
+    """
+    from shopscope_ops.engines.native import read_components  # noqa: PLC0415 (the embedded engine needs none of it)
+
+    components = read_components()
+    names = [name for name in _WAY if name in components and name not in left_out]
+    return Target(
+        engine,
+        {key: port for name in names for key, port in ports.items() if key.partition(".")[0] == name},
+        "collector.otlp-http",
+        left_out=left_out,
+        versions={name: components[name].version or version("shopscope") for name in names},
+        folder=folder,
+        read_log=read_log,
+    )
+
+
+def tail(log: Path, most_bytes: int = 256 * 1024) -> str:
+    """The end of a log file; "" when there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - most_bytes))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def target_of(engine: str, port: int, page_port: int) -> Target:
