@@ -1,9 +1,16 @@
 """What `shopscope status` says of each component, whatever runs it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
 State = Literal["healthy", "starting", "down", "left out"]
+
+_STYLES = {"healthy": "green", "starting": "yellow", "down": "bold red", "left out": "dim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +30,15 @@ class ComponentStatus:
     version: str = ""
     address: str = ""
     detail: str = ""
+
+
+def render_components(statuses: Sequence[ComponentStatus]) -> RenderableType:
+    """The components as a table."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("component", "state", "version", "address", "detail"):
+        table.add_column(heading, overflow="fold")
+    for one in statuses:
+        state = Text(one.state, style=_STYLES[one.state])
+        # What explains a component that was left out can be a list; the first line names it.
+        table.add_row(one.name, state, one.version, one.address, Text(one.detail.partition("\n")[0]))
+    return table

@@ -1,52 +1,170 @@
-"""``shopscope up``, ``down`` and ``status``: the engine in the background."""
+"""``shopscope up``, ``down``, ``status`` and ``logs``: the engine in the background."""
 
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 from rich.console import Console
 
 from shopscope._errors import ShopscopeError
 
-_Port = Annotated[int, typer.Option("--port", help="Port for telemetry (OTLP over HTTP) and questions.")]
-_PagePort = Annotated[int, typer.Option("--page-port", help="Port of the answers page.")]
+if TYPE_CHECKING:
+    from shopscope_ops.engines._components import ComponentStatus
 
 _NOT_RUNNING = 3
 
 
-def up(port: _Port = 4318, page_port: _PagePort = 8600) -> None:
-    """Start the engine in the background; returns when it takes telemetry. Doing it again changes nothing."""
+class Engine(StrEnum):
+    """What receives the telemetry."""
+
+    EMBEDDED = "embedded"
+    NATIVE = "native"
+    DOCKER = "docker"
+
+
+_Engine = Annotated[
+    Engine,
+    typer.Option(
+        "--engine",
+        help="embedded: one process. native: the stack from programs of this machine. docker: the stack in containers.",
+    ),
+]
+_Port = Annotated[
+    int, typer.Option("--port", help="Port for telemetry (OTLP over HTTP) and questions; the embedded engine's.")
+]
+_PagePort = Annotated[int, typer.Option("--page-port", help="Port of the answers page; the embedded engine's.")]
+
+
+class _Stack(Protocol):
+    """What the engines of many components have in common."""
+
+    def start(self, report: Callable[[str], None]) -> str: ...
+    def stop(self) -> str: ...
+    def components(self) -> "list[ComponentStatus]": ...
+    def show_logs(self, names: Sequence[str], lines: int, *, follow: bool) -> None: ...
+
+
+def up(engine: _Engine = Engine.EMBEDDED, port: _Port = 4318, page_port: _PagePort = 8600) -> None:
+    """Start an engine in the background; returns when it takes telemetry. Doing it again changes nothing."""
+    try:
+        if engine is Engine.EMBEDDED:
+            _up_embedded(port, page_port)
+        else:
+            _up_stack(_stack(engine))
+    except ShopscopeError as error:
+        raise _failure(error) from error
+
+
+def down(engine: _Engine = Engine.EMBEDDED) -> None:
+    """Stop the engine that was started with up; its data stay. Doing it again changes nothing."""
+    try:
+        sentence = _down_embedded() if engine is Engine.EMBEDDED else _stack(engine).stop()
+    except ShopscopeError as error:
+        raise _failure(error) from error
+    Console(highlight=False, soft_wrap=True).print(sentence, markup=False)
+
+
+def status(
+    engine: _Engine = Engine.EMBEDDED,
+    port: _Port = 4318,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show what the running engine has received, or how each component of a stack is. Ends with 3 when none runs."""
+    try:
+        if engine is Engine.EMBEDDED:
+            _status_embedded(port, as_json=as_json)
+        else:
+            _status_stack(engine, as_json=as_json)
+    except ShopscopeError as error:
+        raise _failure(error) from error
+
+
+def logs(
+    components: Annotated[list[str] | None, typer.Argument(help="Components such as collector; all when none.")] = None,
+    engine: _Engine = Engine.EMBEDDED,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of each, from the end.")] = 100,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Print what the engine, or each component of a stack, has logged."""
+    try:
+        if engine is Engine.EMBEDDED:
+            _logs_embedded(components or [], lines, follow=follow)
+        else:
+            _stack(engine).show_logs(components or [], lines, follow=follow)
+    except ShopscopeError as error:
+        raise _failure(error) from error
+
+
+def _stack(engine: Engine) -> _Stack:
+    # Imported when asked for: the command line starts fast, and who has no Docker needs nothing of it.
+    if engine is Engine.DOCKER:
+        from shopscope_ops.engines import docker  # noqa: PLC0415 - see above
+
+        return docker
+    from shopscope_ops.engines import native  # noqa: PLC0415 - see above
+
+    return native
+
+
+def _up_stack(stack: _Stack) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with console.status("starting the stack"):
+        sentence = stack.start(lambda doing: console.print(f"  {doing}", markup=False))
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(sentence, markup=False)
+    addresses = {one.name: one.address for one in stack.components() if one.address}
+    shown = {
+        "send telemetry to": "collector",
+        "read the answers": "answers",
+        "boards": "grafana",
+        "metrics": "prometheus",
+    }
+    for label, name in shown.items():
+        if name in addresses:
+            out.print(f"  {label:<18} {addresses[name]}")
+
+
+def _status_stack(engine: Engine, *, as_json: bool) -> None:
+    import json  # noqa: PLC0415 - keeps the command line's start fast
+    from dataclasses import asdict  # noqa: PLC0415 - same
+
+    from shopscope_ops.engines._components import render_components  # noqa: PLC0415 - same
+
+    statuses = _stack(engine).components()
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in statuses], indent=2))
+    elif any(one.state in {"healthy", "starting"} for one in statuses):
+        Console().print(render_components(statuses))
+    else:
+        command = f"shopscope up --engine {engine.value}"
+        Console(stderr=True).print(f"No stack of engine {engine.value} runs. Start one with {command}.")
+    if not any(one.state in {"healthy", "starting"} for one in statuses):
+        raise typer.Exit(_NOT_RUNNING)
+
+
+def _up_embedded(port: int, page_port: int) -> None:
     from shopscope_ops.engines._background import start_engine  # noqa: PLC0415 - keeps the command line's start fast
     from shopscope_ops.engines._embedded import EngineAddress  # noqa: PLC0415 - same
     from shopscope_ops.engines._state import state_folder  # noqa: PLC0415 - same
 
     address = EngineAddress(port, page_port)
-    try:
-        with Console(stderr=True).status("starting the engine"):
-            sentence = start_engine(state_folder() / "engine", address)
-    except ShopscopeError as error:
-        raise _failure(error) from error
+    with Console(stderr=True).status("starting the engine"):
+        sentence = start_engine(state_folder() / "engine", address)
     console = Console(highlight=False)
     console.print(f"{sentence}\n  send telemetry to  {address.endpoint}\n  read the answers   {address.page}")
 
 
-def down() -> None:
-    """Stop the engine that was started with up. Doing it again changes nothing."""
+def _down_embedded() -> str:
     from shopscope_ops.engines._background import stop_engine  # noqa: PLC0415 - keeps the command line's start fast
     from shopscope_ops.engines._state import state_folder  # noqa: PLC0415 - same
 
-    try:
-        sentence = stop_engine(state_folder() / "engine")
-    except ShopscopeError as error:
-        raise _failure(error) from error
-    Console(highlight=False).print(sentence)
+    return stop_engine(state_folder() / "engine")
 
 
-def status(
-    port: _Port = 4318,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the engine's own document.")] = False,
-) -> None:
-    """Show what the running engine has received and from whom. Ends with 3 when none is running."""
+def _status_embedded(port: int, *, as_json: bool) -> None:
     import json  # noqa: PLC0415 - keeps the command line's start fast
 
     from shopscope_ops.engines._embedded import read_json  # noqa: PLC0415 - same
@@ -62,6 +180,21 @@ def status(
         typer.echo(json.dumps(document, indent=2))
     else:
         Console().print(render_status(document))
+
+
+def _logs_embedded(components: Sequence[str], lines: int, *, follow: bool) -> None:
+    from shopscope_ops.engines._logs import print_logs  # noqa: PLC0415 - keeps the command line's start fast
+    from shopscope_ops.engines._processes import ProcessError  # noqa: PLC0415 - same
+    from shopscope_ops.engines._state import state_folder  # noqa: PLC0415 - same
+
+    if components:
+        raise ProcessError(
+            f"the embedded engine has no components: {', '.join(components)}; use --engine native or docker"
+        )
+    log = state_folder() / "engine" / "logs" / "engine.log"
+    if not log.exists():
+        raise ProcessError("there is no log of an engine that shopscope up started; start one first")
+    print_logs({"engine": log}, lines, follow=follow)
 
 
 def _failure(error: ShopscopeError) -> typer.Exit:

@@ -6,9 +6,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from shopscope_ops.engines._bundle import bundle_folder
 from shopscope_ops.engines._processes import describe_exit, describe_log
 from shopscope_ops.engines.native._errors import ProvideError
-from shopscope_ops.engines.native._manifest import Component, files_root
+from shopscope_ops.engines.native._manifest import Component
 
 _VERSION_VARIABLE = "github.com/prometheus/common/version.Version"
 
@@ -42,12 +43,12 @@ def _build_packages(part: Component, go: str, folder: Path, log: Path) -> None:
     tags = ("-tags", ",".join(part.build_tags)) if part.build_tags else ()
     linker = f"-s -w -X {_VERSION_VARIABLE}={part.version}"
     command = [go, "build", "-mod=readonly", "-trimpath", *tags, "-ldflags", linker, "-o", f"{folder}/", *part.module]
-    _run(part, command, files_root() / "stack" / "build" / part.name, log)
+    _run(part, command, bundle_folder() / "stack" / "build" / part.name, log)
 
 
 def _build_collector(part: Component, go: str, folder: Path, log: Path) -> None:
     """A collector from ``collector/builder.yaml``, by OpenTelemetry's builder."""
-    manifest = (files_root() / "collector" / "builder.yaml").read_text(encoding="utf-8")
+    manifest = (bundle_folder() / "collector" / "builder.yaml").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="shopscope-collector-") as sources:
         placed = Path(sources) / "builder.yaml"
         output = Path(sources) / "output"

@@ -4,12 +4,14 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from shopscope_ops.engines._bundle import bundle_folder
 from shopscope_ops.engines._processes import ProcessError
 from shopscope_ops.engines.native._left_out import collector_override, prometheus_without
-from shopscope_ops.engines.native._manifest import Component, files_root
+from shopscope_ops.engines.native._manifest import Component
 from shopscope_ops.engines.native._rewrite import Rewriter
 
 _OVERRIDE = "left-out.yaml"
+_TARGETS = "targets"  # one file a component: Prometheus has no target for what is left out, and no alert
 
 
 class Configuration:
@@ -51,10 +53,8 @@ class Configuration:
             self.data(name).mkdir(parents=True, exist_ok=True)
             (self._folder / name).mkdir(parents=True)
             for position, source in enumerate(part.config):
-                is_main = position == 0
-                origin = self._replaced.get(name) if is_main else None
-                target = self._folder / name / Path(source).name
-                self._copy(part, origin or files_root() / source, target, left_out if is_main else ())
+                origin = self._replaced.get(name) if position == 0 else None
+                self._copy(part, origin or bundle_folder() / source, self._folder / name / Path(source).name, left_out)
 
     def arguments(self, part: Component, binary: Path) -> tuple[str, ...]:
         """The component's arguments on this machine."""
@@ -64,18 +64,23 @@ class Configuration:
         home = binary.resolve().parent.parent
         return tuple(argument.replace("{home}", str(home)) for argument in given)
 
+    def _main(self, name: str) -> Path:
+        """Where the copy of a component's main configuration is."""
+        return self._folder / name / Path(self._components[name].config[0]).name
+
     def _copy(self, part: Component, source: Path, target: Path, left_out: Collection[str]) -> None:
         if source.is_dir():
             for inner in sorted(source.iterdir()):
-                self._copy(part, inner, target / inner.name, ())
+                if not (source.name == _TARGETS and inner.stem in left_out):
+                    self._copy(part, inner, target / inner.name, left_out)
             return
         try:
             text = source.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise ProcessError(f"the configuration of {part.name} cannot be read: {source}: {error}") from error
-        if part.name == "prometheus" and left_out:
+        if target == self._main("prometheus"):
             text = prometheus_without(text, left_out)
-        if part.name == "collector" and (override := collector_override(text, left_out)):
+        if target == self._main("collector") and (override := collector_override(text, left_out)):
             (target.parent / _OVERRIDE).write_text(override, encoding="utf-8")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(self._rewriter.rewrite(part, text), encoding="utf-8")

@@ -106,7 +106,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as file:
-                file.extractall(folder)
+                file.extractall(folder)  # noqa: S202 - it strips what leads outside
         else:
             with tarfile.open(archive) as tar:
                 tar.extractall(folder, filter="data")

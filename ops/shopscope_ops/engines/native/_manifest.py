@@ -3,10 +3,9 @@
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import shopscope_ops
+from shopscope_ops.engines._bundle import bundle_folder
 from shopscope_ops.engines._processes import ProcessError
 
 MANIFEST = "stack/components.toml"
@@ -51,25 +50,10 @@ class Component:
         return self.ports | self.internal
 
 
-def files_root() -> Path:
-    """The folder that holds ``stack/`` and ``collector/``: bundled in a wheel, or the checkout.
-
-    Raises:
-        ProcessError: it is in neither place.
-    """
-    package = Path(shopscope_ops.__file__).parent
-    places = (package / "bundle", package.parent.parent)
-    for place in places:
-        if (place / MANIFEST).is_file():
-            return place
-    looked = " nor in ".join(str(place) for place in places)
-    raise ProcessError(f"{MANIFEST} is neither in {looked}; install shopscope again")
-
-
 @cache
 def read_components() -> dict[str, Component]:
     """Every component of the stack, by name, in the order in which the file names them."""
-    document = tomllib.loads((files_root() / MANIFEST).read_text(encoding="utf-8"))
+    document = tomllib.loads((bundle_folder() / MANIFEST).read_text(encoding="utf-8"))
     return {name: _component(name, section) for name, section in document.items()}
 
 
@@ -86,5 +70,5 @@ def component(name: str) -> Component:
 
 
 def _component(name: str, section: dict[str, Any]) -> Component:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
     return Component(name=name, **(values | {"health": Health(**section["health"])}))

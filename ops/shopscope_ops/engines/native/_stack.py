@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from shopscope.config import find_shop_file
 from shopscope_ops.engines._embedded import require_ports
 from shopscope_ops.engines._probes import answers_http
 from shopscope_ops.engines._processes import Child, ProcessError, Program, Supervisor
@@ -61,6 +62,7 @@ class NativeStack:
         self._children: dict[str, Child] = {}
         self._supervisor: Supervisor | None = None
         self._restarts = Restarts()
+        self._shop_file = find_shop_file()  # looked for here: the answers page runs in a folder of its own
 
     def __enter__(self) -> Self:
         self.start()
@@ -203,9 +205,10 @@ class NativeStack:
         command = (str(binary),) if part.programs else (sys.executable, "-m", "shopscope_ops.engines.embedded")
         health = self.ports[f"{part.name}.{part.health.port}"]
         memory = {"GOMEMLIMIT": part.gomemlimit} if part.gomemlimit else {}
+        shop = ("--shop-file", str(self._shop_file)) if self._shop_file and not part.programs else ()
         return Program(
             name=part.name,
-            command=(*command, *self._configuration.arguments(part, binary)),
+            command=(*command, *self._configuration.arguments(part, binary), *shop),
             is_ready=lambda: answers_http(health, part.health.path),
             environment=_environment() | memory,
             folder=self._configuration.data(part.name),
