@@ -3,13 +3,12 @@ FROM python:3.11.16-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 COPY requirements/image.txt requirements/image-build.txt requirements/
-# pip stays behind, since the image installs nothing; so do tests, headers, and what of Arrow nothing here calls.
+# pip stays behind, since the image installs nothing; so do tests, headers, and the part of Arrow that nothing here calls.
 RUN python -m venv --without-pip /opt/shopscope \
-    && python -m pip install --upgrade pip==26.3 \
     && python -m pip --python /opt/shopscope/bin/python install --require-hashes --only-binary :all: \
         --requirement requirements/image.txt \
     && cd /opt/shopscope/lib/python3.11/site-packages \
-    && rm -rf pyarrow/include pyarrow/*flight* pyarrow/*substrait* \
+    && rm -rf pyarrow/include pyarrow/*flight* \
     && find . -type d -name tests -prune -exec rm -rf {} +
 # What health checks ask with: this image has no curl.
 RUN printf '#!/opt/shopscope/bin/python -IS\nimport sys, urllib.request\nurllib.request.urlopen(sys.argv[1], timeout=3)\n' \

@@ -7,6 +7,7 @@ from shopscope_ops.demo.command import demo
 from shopscope_ops.doctor.command import doctor
 from shopscope_ops.engines.alerts_command import alerts
 from shopscope_ops.engines.command import down, logs, status, up
+from shopscope_ops.engines.password_command import password
 from shopscope_ops.load.command import load
 
 app = typer.Typer(
@@ -16,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, status, logs, alerts, doctor, diagnose, load, demo):
+for command in (up, down, status, logs, alerts, password, doctor, diagnose, load, demo):
     app.command()(command)
 
 

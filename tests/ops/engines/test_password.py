@@ -1,0 +1,32 @@
+"""Grafana's password of the native engine."""
+
+import stat
+
+import pytest
+
+from shopscope_ops.engines._password import ensure_password, read_password
+from shopscope_ops.engines._state import StateError
+
+
+def test_password_is_made_once(tmp_path):
+    """Long, readable by its owner alone, and the same at every start; another engine has another."""
+    path = ensure_password(tmp_path / "state")
+    first = read_password(tmp_path / "state")
+    assert path == ensure_password(tmp_path / "state")
+    assert first == read_password(tmp_path / "state")
+    assert (24, 0o600) == (len(first), stat.S_IMODE(path.stat().st_mode))
+    ensure_password(tmp_path / "other")
+    assert first != read_password(tmp_path / "other")
+
+
+def test_no_password_before_the_first_start(tmp_path):
+    """The message says what makes one."""
+    with pytest.raises(StateError, match=r"Grafana has not been started there; start it with shopscope up"):
+        read_password(tmp_path)
+
+
+def test_unwritable_state_is_said(tmp_path):
+    """A file where the folder should be."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StateError, match="cannot be written"):
+        ensure_password(tmp_path / "file")
