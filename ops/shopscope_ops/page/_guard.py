@@ -1,8 +1,9 @@
 """The door of the page: loopback names only, and the headers that keep a browser from leaving it.
 
-The page listens on 127.0.0.1 without a password, so the one attacker it has is another site in the same browser. Such
-a site can point its own name at 127.0.0.1 (DNS rebinding) or open our web socket from its pages; both carry its name
-in ``Host`` or ``Origin``, and both are refused here.
+The page is reached on 127.0.0.1 without a password, so the one attacker it has is another site in the same browser.
+Such a site can point its own name at 127.0.0.1 (DNS rebinding) or open our web socket from its pages; both carry its
+name in ``Host`` or ``Origin``, and both are refused here. In a container the page listens on every address and its port
+is published on the loopback interface: a browser still asks for 127.0.0.1, and any other name is refused as ever.
 """
 
 from collections.abc import Callable

@@ -109,6 +109,10 @@ def test_second_engine_on_the_same_folder_is_told_who_has_it(tmp_path, kit):
         (("--max-bytes", "1MB"), "max bytes must be at least 256000000: 1000000"),
         (("--max-age", "old"), "duration must be a number followed by"),
         (("--port", "70000"), "--port must be between 0 and 65535: 70000"),
+        (
+            ("--host", "answers"),
+            "--host must be an IPv4 address: 'answers'; write 127.0.0.1, or 0.0.0.0 in a container",
+        ),
         (("--shop-file", "/nowhere.toml"), "/nowhere.toml must be a readable TOML file"),
     ],
 )
@@ -166,3 +170,19 @@ def test_health_is_answered_while_a_large_request_is_decoded(tmp_path, kit):
             order.append("health")
         thread.join()
     assert (order[0], order[-1]) == ("health", "request")
+
+
+def test_in_a_container_telemetry_may_come_by_any_name_and_answers_go_to_loopback_names(tmp_path, kit):
+    """The collector sends to answers:4319, a browser asks 127.0.0.1; a name made to point here is refused."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    options = ("--host", "0.0.0.0", "--port", "0", "--page-port", str(port))
+    with kit.running(tmp_path, *options) as engine:
+        page = f"http://127.0.0.1:{port}"
+        assert 200 == engine.post(kit.body(), host="answers:4319").status_code
+        assert page == engine.client.get("/healthz").json()["page"]
+        assert 400 == engine.client.get("/api/status", headers={"host": "answers:4319"}).status_code
+        published = {"host": "127.0.0.1:18600", "origin": "http://127.0.0.1:18600"}
+        assert 200 == httpx.get(page, headers=published, timeout=30).status_code
+        assert 421 == httpx.get(page, headers={"host": "answers:8600"}, timeout=30).status_code
+        assert 0 == engine.stop()
