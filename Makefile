@@ -44,6 +44,7 @@ bench-sdk: $(VENV)/dev.installed $(BENCH)/bench.installed $(BENCH)/bench-agents.
 
 generate: $(VENV)/dev.installed ## Renew what is generated from the code
 	@$(BIN)/python -m shopscope_ops.reference
+	@$(BIN)/python -m shopscope_ops.collector
 
 lock: $(VENV)/dev.installed ## Renew the locked requirements from pyproject.toml
 	@$(BIN)/pip install --quiet uv

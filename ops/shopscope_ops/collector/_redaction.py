@@ -35,7 +35,7 @@ def render_redaction() -> str:
 
 
 def _texts() -> Iterable[str]:
-    yield "  # Names and other texts outside of attributes; what is too long to look at is cut. An error drops the data.\n"
+    yield "  # Names and other texts outside of attributes; what is too long is cut. An error drops the data.\n"
     yield "  transform/texts:\n    error_mode: propagate\n"
     for signal, contexts in _SIGNALS.items():
         yield f"    {signal}_statements:\n"
