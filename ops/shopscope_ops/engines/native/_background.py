@@ -38,14 +38,13 @@ _POLL_SECONDS = 0.05
 _SHOWN_PORTS = {"answers": "page", "collector": "otlp-http"}
 
 
-def start(report: Callable[[str], None], without: Collection[str] = ()) -> str:
+def start(report: Callable[[str], None]) -> str:
     """Bring the programs that are missing, and start the stack; returns when it is healthy.
 
     Ports are those of ``stack/components.toml``, or of variables such as ``STACK_COLLECTOR_OTLP_HTTP_PORT``.
 
     Args:
         report: is told in a sentence what is being done.
-        without: components to leave out.
 
     Returns:
         What was done, and what was left out.
@@ -60,9 +59,9 @@ def start(report: Callable[[str], None], without: Collection[str] = ()) -> str:
         if process := _supervisor(folder):
             return f"The stack runs already (pid {process.pid})."
         require_room(folder, _LEAST_BYTES)
-        reasons = _bring([name for name in read_components() if name not in without], report)
+        reasons = _bring(report)
         remove_record(folder)
-        pid = _spawn(folder, without, report)
+        pid = _spawn(folder, report)
         record = read_record(folder)
         lines = [f"The stack is up (pid {pid}): {', '.join(record.ready_seconds)}."]
         lines += [f"  left out: {name}: {reasons.get(name, why)}" for name, why in record.left_out.items()]
@@ -147,10 +146,10 @@ def _supervisor(folder: Path) -> psutil.Process | None:
     return read_records(folder / "processes.json").get(_NAME)
 
 
-def _bring(names: Collection[str], report: Callable[[str], None]) -> dict[str, str]:
+def _bring(report: Callable[[str], None]) -> dict[str, str]:
     """Get the programs that are missing; why some cannot be had, by component."""
     reasons = {}
-    for name in names:
+    for name in read_components():
         if find_binary(name):
             continue
         try:
@@ -162,10 +161,9 @@ def _bring(names: Collection[str], report: Callable[[str], None]) -> dict[str, s
     return reasons
 
 
-def _spawn(folder: Path, without: Collection[str], report: Callable[[str], None]) -> int:
+def _spawn(folder: Path, report: Callable[[str], None]) -> int:
     """Start the supervisor detached from us and wait until it says that all is up; nothing stays when that fails."""
     options = [f"--set-port={key}={port}" for key, port in chosen_ports().items()]
-    options += [f"--without={name}" for name in without]
     log = _log(folder)
     try:
         log.parent.mkdir(exist_ok=True)
@@ -231,7 +229,7 @@ def _status(
     if name in record.left_out:
         return ComponentStatus(name, "left out", detail=record.left_out[name])
     if name not in running:
-        return ComponentStatus(name, "down", detail="it ended, and is started again" if record.is_up else "")
+        return ComponentStatus(name, "down", detail="it ended, and is started again soon" if record.is_up else "")
     is_healthy = answers_http(record.ports[f"{name}.{part.health.port}"], part.health.path)
     shown = f"{name}.{_SHOWN_PORTS.get(name, 'http')}"
     return ComponentStatus(

@@ -23,10 +23,8 @@ def build(part: Component, folder: Path, log: Path) -> None:
         log: gets what the toolchain prints.
 
     Raises:
-        ProvideError: the component cannot be built, there is no Go, or the build failed (with the log's last lines).
+        ProvideError: there is no Go, or the build failed (with the log's last lines).
     """
-    if not (part.module or part.builder):
-        raise ProvideError(f"{part.name} cannot be built from its Go module")
     go = shutil.which("go")
     if go is None:
         raise ProvideError(

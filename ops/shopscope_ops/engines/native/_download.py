@@ -33,8 +33,6 @@ def download(part: Component, folder: Path) -> None:
     Raises:
         ProvideError: the release cannot be fetched, its checksum is missing or wrong, or a program is not in it.
     """
-    if not part.release:
-        raise ProvideError(f"no release of {part.name} is known")
     url = part.release.format(os=platform.system().lower(), arch=architecture())
     archive = urlsplit(url).path.rpartition("/")[2]
     checksums_url = urljoin(url, part.checksums.format(archive=archive))

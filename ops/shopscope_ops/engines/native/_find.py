@@ -66,6 +66,12 @@ def refusal(binary: Path, part: Component) -> str:
     return ""
 
 
+def why_missing(part: Component) -> str:
+    """Why nothing on PATH serves as this component."""
+    on_path = shutil.which(part.programs[0])
+    return refusal(Path(on_path), part) if on_path else f"there is no {part.programs[0]} on PATH"
+
+
 def binary_version(binary: Path) -> str:
     """The version that a component's program prints; empty when it prints none."""
     try:

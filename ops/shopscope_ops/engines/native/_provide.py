@@ -3,14 +3,16 @@
 import contextlib
 import fcntl
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from shopscope._errors import ShopscopeError
 from shopscope_ops.engines.native._build import build
 from shopscope_ops.engines.native._download import download
 from shopscope_ops.engines.native._errors import ProvideError
-from shopscope_ops.engines.native._find import cache_folder, cached_folder, find_binary, owner_of, refusal
+from shopscope_ops.engines.native._find import cache_folder, cached_folder, find_binary, owner_of, why_missing
 from shopscope_ops.engines.native._manifest import Component
 
 
@@ -45,13 +47,8 @@ def provide(name: str, report: Callable[[str], None] = lambda _: None) -> Path:
 
 def _bring(part: Component, report: Callable[[str], None]) -> None:
     """Download or build into a folder of its own, which takes its place in the cache when it is complete."""
-    log = cache_folder() / "logs" / f"build-{part.name}.log"
-    ways: tuple[tuple[str, Callable[[Path], None]], ...] = (
-        (f"downloading {part.name} {part.version}", lambda folder: download(part, folder)),
-        (f"building {part.name} {part.version} (some minutes, once)", lambda folder: build(part, folder, log)),
-    )
-    reasons = [_path_reason(part)]
-    for doing, way in ways:
+    reasons = [why_missing(part)]
+    for doing, way in _ways(part):
         with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".incomplete-") as staging:
             folder = Path(staging) / part.name
             folder.mkdir()
@@ -60,22 +57,26 @@ def _bring(part: Component, report: Callable[[str], None]) -> None:
                 way(folder)
             except ProvideError as error:
                 reasons.append(str(error))
-                continue
-            _replace(folder, cached_folder(part))
-            return
-    raise ProvideError("\n".join([f"{part.name} {part.version} cannot be had:", *(f"  - {why}" for why in reasons)]))
+            else:
+                _replace(folder, cached_folder(part))
+                return
+    if not (part.module or part.builder):
+        reasons.append("it cannot be built from its Go module")
+    raise ProvideError("\n".join([f"{part.name} {part.version} cannot be had:", *(f"    - {why}" for why in reasons)]))
+
+
+def _ways(part: Component) -> Iterator[tuple[str, Callable[[Path], None]]]:
+    if part.release:
+        yield f"downloading {part.name} {part.version}", lambda folder: download(part, folder)
+    if part.module or part.builder:
+        log = cache_folder() / "logs" / f"build-{part.name}.log"
+        yield f"building {part.name} {part.version} (some minutes, once)", lambda folder: build(part, folder, log)
 
 
 def _replace(folder: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)
     folder.rename(target)
-
-
-def _path_reason(part: Component) -> str:
-    program = part.programs[0]
-    on_path = shutil.which(program)
-    return refusal(Path(on_path), part) if on_path else f"there is no {program} on PATH"
 
 
 @contextlib.contextmanager
@@ -85,3 +86,20 @@ def _sole_use(folder: Path) -> Iterator[None]:
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def main() -> None:
+    """Provide the components that are named as arguments: ``make stack-binaries``."""
+    try:
+        for name in sys.argv[1:]:
+            print(f"{name}: {provide(name, _say)}", flush=True)  # noqa: T201 - for who runs make
+    except ShopscopeError as error:
+        sys.exit(str(error))
+
+
+def _say(doing: str) -> None:
+    print(f"  {doing} ...", flush=True)  # noqa: T201 - for who runs make
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """The stack on this machine: every component that can be had, started in order of health."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from shopscope_ops.engines._embedded import require_ports
 from shopscope_ops.engines._probes import answers_http
 from shopscope_ops.engines._processes import Child, ProcessError, Program, Supervisor
 from shopscope_ops.engines.native._configuration import Configuration
-from shopscope_ops.engines.native._find import find_binary
+from shopscope_ops.engines.native._find import find_binary, why_missing
 from shopscope_ops.engines.native._manifest import Component, component, read_components
 from shopscope_ops.engines.native._restarts import Restarts
 
@@ -59,7 +60,6 @@ class NativeStack:
             raise ProcessError(f"there is no port {min(unknown)!r}; choose from {', '.join(default_ports())}")
         self._configuration = Configuration(folder, self._components, self.ports, config)
         self._binaries: dict[str, Path] = {}
-        self._children: dict[str, Child] = {}
         self._supervisor: Supervisor | None = None
         self._restarts = Restarts()
         self._shop_file = find_shop_file()  # looked for here: the answers page runs in a folder of its own
@@ -87,7 +87,7 @@ class NativeStack:
         self._choose()
         require_ports(
             {key: port for key, port in self.ports.items() if key.partition(".")[0] in self._binaries},
-            "Stop what holds them, or choose others.",
+            "Stop what holds them, or choose others: STACK_COLLECTOR_OTLP_HTTP_PORT=4418 and so on.",
         )
         self._configuration.write(self._binaries, self.left_out)
         self._supervisor = Supervisor(self.folder)
@@ -105,7 +105,6 @@ class NativeStack:
         if self._supervisor is not None:
             self._supervisor.__exit__(None, None, None)
             self._supervisor = None
-            self._children.clear()
 
     def start_one(self, name: str) -> None:
         """Start a component again that was stopped or killed; returns when it is healthy.
@@ -113,7 +112,7 @@ class NativeStack:
         Raises:
             ProcessError: it runs, was left out, or did not become healthy.
         """
-        if name in self._children:
+        if name in self.running:
             raise ProcessError(f"{name} runs already (pid {self.pid(name)})")
         if name not in self._binaries:
             raise ProcessError(f"{name} was left out: {self.left_out.get(name, 'the stack was not started')}")
@@ -122,7 +121,6 @@ class NativeStack:
     def stop_one(self, name: str) -> None:
         """Ask a component to end, and wait until it has."""
         self._running.stop(self._child(name))
-        del self._children[name]
 
     def kill(self, name: str) -> None:
         """End a component with SIGKILL, as the kernel does when memory is short."""
@@ -138,14 +136,19 @@ class NativeStack:
             A sentence for each component that has ended or was started again.
         """
         sentences = []
-        for name, child in list(self._children.items()):
+        for child in self._running.children:
             if (code := child.process.poll()) is not None:
-                self.stop_one(name)
-                sentences.append(self._restarts.ended(name, code))
+                self._running.stop(child)
+                sentences.append(self._restarts.ended(child.name, code))
         for name in self._restarts.due():
-            self._spawn([self._components[name]])
-            sentences.append(f"{name} was started again")
-        if all(child.process.poll() is None for child in self._children.values()):
+            sentences.append(f"{name} is started again")
+            try:
+                self._spawn([self._components[name]])
+            except ProcessError as error:  # a full disk, for one; the others go on
+                sentences.append(str(error))
+                if name not in self.running:
+                    sentences.append(self._restarts.ended(name, 1))
+        with contextlib.suppress(ProcessError):  # one that ended just now: next time
             self._running.check()
         return sentences
 
@@ -168,7 +171,7 @@ class NativeStack:
     @property
     def running(self) -> tuple[str, ...]:
         """The components that run now."""
-        return tuple(self._children)
+        return tuple(child.name for child in self._running.children)
 
     @property
     def _running(self) -> Supervisor:
@@ -177,9 +180,10 @@ class NativeStack:
         return self._supervisor
 
     def _child(self, name: str) -> Child:
-        if name not in self._children:
+        child = next((child for child in self._running.children if child.name == name), None)
+        if child is None:
             raise ProcessError(f"{name} does not run")
-        return self._children[name]
+        return child
 
     def _choose(self) -> None:
         """Look up every program; what has none is left out, but for the collector, without which nothing arrives."""
@@ -191,14 +195,12 @@ class NativeStack:
             if binary := find_binary(name):
                 self._binaries[name] = binary
             else:
-                self.left_out[name] = f"there is no {part.programs[0]} {part.version} on PATH or in the cache"
+                self.left_out[name] = f"{why_missing(part)}, and no {part.version} in the cache"
         if "collector" in self.left_out and "collector" not in self._without:
             raise ProcessError(f"{self.left_out['collector']}; shopscope up --engine native brings it")
 
     def _spawn(self, parts: Collection[Component]) -> tuple[Child, ...]:
-        children = self._running.start(*(self._program(part) for part in parts))
-        self._children |= {child.name: child for child in children}
-        return children
+        return self._running.start(*(self._program(part) for part in parts))
 
     def _program(self, part: Component) -> Program:
         binary = self._binaries[part.name]
