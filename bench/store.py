@@ -27,6 +27,7 @@ from typing import Any
 import httpx
 import psutil
 
+from bench.machine import peak_bytes
 from bench.spans import BATCH, batch, packed
 
 BUDGET = 10_000
@@ -147,16 +148,6 @@ def sustained(data: Path, bodies: list[bytes], seconds: float) -> dict[str, Any]
     }
 
 
-def peak_bytes(process: psutil.Process) -> int:
-    """Highest resident memory so far where the system tells it, else the present one."""
-    status = Path(f"/proc/{process.pid}/status")
-    if status.exists():
-        peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
-        if peak:
-            return int(peak[1]) * 1024
-    return int(process.memory_info().rss)
-
-
 def killed(data: Path, bodies: list[bytes]) -> dict[str, Any]:
     """Kill -9 in mid-load, start again, and look for every acknowledged batch by its mark."""
     with engine(data) as (process, port):
@@ -212,7 +203,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     rng = random.Random(20260801)  # noqa: S311  # load, not secrets
-    prepared = [batch(rng, mark) for mark in range(PREPARED)]
+    prepared = [batch(rng, f"bench={mark}") for mark in range(PREPARED)]
     bodies = [packed(body) for body in prepared]
     folder = Path(tempfile.mkdtemp(prefix="shopscope-bench-"))
     try:
