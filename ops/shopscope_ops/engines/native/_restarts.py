@@ -1,5 +1,6 @@
 """When to start a component again that ended by itself: soon at first, later each time."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -25,7 +26,7 @@ class Restarts:
     def ended(self, name: str, code: int) -> str:
         """Take note that a component has ended; a sentence that says so and when it is started again."""
         now = self._clock()
-        last, wait = self._waits.get(name, (-_FORGIVEN_SECONDS, 0.0))
+        last, wait = self._waits.get(name, (-math.inf, 0.0))
         is_forgiven = now - last > _FORGIVEN_SECONDS + wait
         wait = _FIRST_SECONDS if is_forgiven else min(wait * 2, _LONGEST_SECONDS)
         self._waits[name] = (now, wait)
