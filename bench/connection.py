@@ -24,3 +24,7 @@ class Connection:
         elif b"chunked" in head:
             raise RuntimeError(head)
         return int(head.split(b" ", 2)[1])
+
+    def close(self) -> None:
+        """Hang up."""
+        self.writer.close()

@@ -48,7 +48,7 @@ def encoded(body: bytes) -> bytes:
 
 async def send(port: int, requests: list[bytes], connections: int, seconds: float, spans: float) -> Sent:
     """Post over all connections until the time is up or so many spans are acknowledged or on their way."""
-    sent = Sent(began=time.monotonic())
+    sent, cpu = Sent(began=time.monotonic()), time.process_time()
     open_spans = 0
     end = sent.began + seconds
 
@@ -68,9 +68,13 @@ async def send(port: int, requests: list[bytes], connections: int, seconds: floa
                 raise RuntimeError(f"the collector answered {status}")
 
     opened = [await Connection(port).open() for _ in range(connections)]
-    await asyncio.gather(*(loop(connection, number) for number, connection in enumerate(opened)))
+    try:
+        await asyncio.gather(*(loop(connection, number) for number, connection in enumerate(opened)))
+    finally:
+        for connection in opened:
+            connection.close()
     sent.ended = time.monotonic()
-    sent.cpu_seconds = time.process_time()
+    sent.cpu_seconds = time.process_time() - cpu
     return sent
 
 
