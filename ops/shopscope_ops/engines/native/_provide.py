@@ -3,12 +3,10 @@
 import contextlib
 import fcntl
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from shopscope._errors import ShopscopeError
 from shopscope_ops.engines.native._build import build
 from shopscope_ops.engines.native._download import download
 from shopscope_ops.engines.native._errors import ProvideError
@@ -86,20 +84,3 @@ def _sole_use(folder: Path) -> Iterator[None]:
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def main() -> None:
-    """Provide the components that are named as arguments: ``make stack-binaries``."""
-    try:
-        for name in sys.argv[1:]:
-            print(f"{name}: {provide(name, _say)}", flush=True)  # noqa: T201 - for who runs make
-    except ShopscopeError as error:
-        sys.exit(str(error))
-
-
-def _say(doing: str) -> None:
-    print(f"  {doing} ...", flush=True)  # noqa: T201 - for who runs make
-
-
-if __name__ == "__main__":
-    main()

@@ -12,6 +12,7 @@ from typing import Self
 
 from shopscope.config import find_shop_file
 from shopscope_ops.engines._embedded import require_ports
+from shopscope_ops.engines._password import ensure_password
 from shopscope_ops.engines._probes import answers_http
 from shopscope_ops.engines._processes import Child, ProcessError, Program, Supervisor
 from shopscope_ops.engines.native._configuration import Configuration
@@ -212,12 +213,16 @@ class NativeStack:
             name=part.name,
             command=(*command, *self._configuration.arguments(part, binary), *shop),
             is_ready=lambda: answers_http(health, part.health.path),
-            environment=_environment() | memory,
+            environment=_environment() | memory | (self._admin() if part.name == "grafana" else {}),
             folder=self._configuration.data(part.name),
             ready_deadline_seconds=_READY_SECONDS,
             stop_deadline_seconds=_STOP_SECONDS,
             orphan_signal=signal.SIGTERM,  # each can end in order by itself
         )
+
+    def _admin(self) -> dict[str, str]:
+        """Grafana reads the file itself: other users of this machine see no password in its environment."""
+        return {"GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{ensure_password(self.folder)}}}"}
 
 
 def default_ports() -> dict[str, int]:
