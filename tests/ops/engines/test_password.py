@@ -6,6 +6,7 @@ import pytest
 
 from shopscope_ops.engines._password import ensure_password, read_password
 from shopscope_ops.engines._state import StateError
+from shopscope_ops.engines.native import NativeStack
 
 
 def test_password_is_made_once(tmp_path):
@@ -30,3 +31,10 @@ def test_unwritable_state_is_said(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot be written"):
         ensure_password(tmp_path / "file")
+
+
+def test_native_grafana_reads_the_file_itself(tmp_path):
+    """The password is in no environment, which other programs of the user could read."""
+    expected = {"GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{tmp_path / 'grafana-admin-password'}}}"}
+    assert expected == NativeStack(tmp_path)._admin()
+    assert read_password(tmp_path) not in str(expected)
