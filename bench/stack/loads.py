@@ -35,7 +35,7 @@ def load(around: Surroundings, figures: Figures, what: Collector, seconds: float
 
 
 def replay(around: Surroundings, figures: Figures, what: Collector, spans: int) -> None:
-    """Queue spans while nothing listens where they go, then listen."""
+    """Queue spans while nothing listens where they go, then listen; waiting for the next attempt counts."""
     ports = tuple(free_port() for _ in range(what.copies + 1))
     with around.collector(what, ports) as running:
         sent = around.send(running.port, "spans", spans)
@@ -47,7 +47,7 @@ def replay(around: Surroundings, figures: Figures, what: Collector, spans: int) 
     delivered = min(count["spans"] for count in counts)
     first, last = min(count["first"] for count in counts), max(count["last"] for count in counts)
     figures.counted.append(Counted(what.name, sent.acknowledged, delivered))
-    figures.add(what.name, "replayed", rate(delivered, last - first))
+    figures.add(what.name, "replayed", rate(delivered, last - listening))
     figures.add(what.name, "replay cpu", milliseconds_per_thousand(cpu, delivered))
     if delivered:
         figures.add(what.name, "replay wait", first - listening)

@@ -42,7 +42,11 @@ def show(figures: Figures, rounds: int) -> bool:
     _show_load(figures, "full load on one core until the last span is delivered; agent.yaml with redaction", _LOAD)
     if cores := figures.of(OTHERS, "cores"):
         print(f"  {OTHERS} took at most {max(cores):.2f} of the other core")
-    _show_load(figures, "replay on one core of what was queued while the backend was away", _REPLAY)
+    _show_load(
+        figures,
+        "replay on one core of what was queued while the backend was away, from the moment at which it is back",
+        _REPLAY,
+    )
     _show_deliveries(figures)
     return all(budget.is_met for budget in verdicts if budget.values)
 

@@ -54,7 +54,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--idle", type=float, default=60.0, help="seconds until memory is read")
     parser.add_argument("--rounds", type=int, default=3, help="of load and replay; 0 leaves them out")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
-    parser.add_argument("--spans", type=int, default=150_000, help="that are queued and replayed")
+    parser.add_argument("--spans", type=int, default=120_000, help="that are queued and replayed")
     parser.add_argument("--json", type=Path, help="also write every value to this file")
     return parser.parse_args()
 
