@@ -3,6 +3,7 @@
 import typer
 
 from shopscope_ops.answers.command import diagnose
+from shopscope_ops.collector.command import generate
 from shopscope_ops.demo.command import demo
 from shopscope_ops.doctor.command import doctor
 from shopscope_ops.engines.alerts_command import alerts
@@ -17,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, status, logs, alerts, password, doctor, diagnose, load, demo):
+for command in (up, down, status, logs, alerts, password, doctor, diagnose, load, demo, generate):
     app.command()(command)
 
 

@@ -20,6 +20,9 @@ _GAP = r"(?:[ ._+\x{00a0}-]|%2[0D])?"
 _FORMS_IN_ONE = 5
 _NOT_RE2 = re.compile(r"\(\?<?[=!]|[*+?}]\+")
 _ISSUERS = r"3[0-9]|[456]|2(?:20[0-5]|22[1-9]|2[3-9]|[3-6]|7[01]|720)|8[12]|9792"
+# What stands before a word, which in lists and maps may be an escaped character: they are looked at as JSON.
+_ESCAPED = r"\\[bfnrt]|\\u[0-9a-f]{4}"
+_START = rf"(?:\b|_|{_ESCAPED})"
 _BASE64 = "[A-Za-z0-9+/_-]"
 _HEX_LETTERS = frozenset("ABCDEF")
 
@@ -40,14 +43,19 @@ def value_patterns() -> tuple[str, ...]:
         _api_keys(),
         _user_info(),
         _email(),
-        _cards(),
         *_ibans(),
+        _cards(),
     )
 
 
 def key_pattern() -> str:
     """Names of keys whose values are secrets."""
     return f"(?i:{sdk.SECRET_KEY.pattern})"
+
+
+def odd_key_pattern() -> str:
+    """Names of keys that may hold a secret themselves: what no attribute's name has, or long runs that are no word."""
+    return r"[@=%\s\"']|[0-9][0-9._-]{11}|[A-Za-z0-9]{24}"
 
 
 def harmless_patterns() -> tuple[str, ...]:
@@ -110,6 +118,8 @@ def _header() -> str:
 
 
 def _key_and_value() -> str:
+    if sdk.SECRET_KEY.pattern not in sdk._KEY_AND_VALUE._arguments[0]:  # noqa: SLF001 (as above)
+        raise DerivationError("_KEY_AND_VALUE must contain the pattern of keys; derive the collector's pattern anew")
     # What is nested under such a key has no form of its own: the rest of the line goes.
     nested = r"[\[{]+[\"'\d{][^\r\n]*"
     bare = _unmarked(r"\s&;,)}\]\"'", "=>")
@@ -122,7 +132,7 @@ def _key_and_value() -> str:
 def _schemes() -> str:
     words = _derived(
         "_SCHEME",
-        ("(?<![A-Za-z])", r"(?:\b|[0-9_])"),
+        ("(?<![A-Za-z])", rf"(?:\b|[0-9_]|{_ESCAPED})"),
         (r"\s{1,8}", r"\s+"),
         (r"(?!(?:tokens?|auth\w{0,20}|scheme|format|realm|error|is)\b)", ""),
     )
@@ -130,7 +140,7 @@ def _schemes() -> str:
     colon = f"(?:O[g-v]|{_BASE64}[DTjz][o-r]|{_BASE64}{{2}}[AEIMQUYcgkosw048]6)"
     basic = _derived(
         "_BASIC",
-        ("(?<![A-Za-z])(basic)", r"(?:\b|[0-9_])(?i:basic)"),
+        ("(?<![A-Za-z])(basic)", rf"(?:\b|[0-9_]|{_ESCAPED})(?i:basic)"),
         (r"\s{1,8}", r"\s+"),
         (f"{_BASE64}{{4,}}={{0,2}}", f"(?:{_BASE64}{{4}})*{colon}{_BASE64}*"),
     )
@@ -140,7 +150,7 @@ def _schemes() -> str:
 def _api_keys() -> str:
     """At the beginning of a word alone, which an escaped character may stand before: anywhere would cost threefold."""
     keys = _derived("_API_KEY", ("(?<![A-Za-z0-9])", ""))
-    return rf"(?:\b|_|%[0-9A-Fa-f]{{2}}){keys}"
+    return rf"(?:{_START}|%[0-9A-Fa-f]{{2}}){keys}"
 
 
 def _user_info() -> str:
@@ -170,14 +180,15 @@ def _cards() -> str:
     digits, nor of a decimal fraction.
     """
     _known("_ISSUER", sdk._ISSUER._arguments[0], _ISSUERS)  # noqa: SLF001 (as above)
-    before = r"(?:^|[^0-9a-fA-F.]|(?:^|[^0-9])\.|[g-zG-Z][a-fA-F]{1,8})"
+    before = rf"(?:^|[^0-9a-fA-F.]|(?:^|[^0-9])\.|[g-zG-Z][a-fA-F]{{1,8}}|{_ESCAPED})"
     after = r"(?:\b|[A-Za-z_])"
     separator = _SEPARATOR.replace("._", "_")
     first = rf"(?:[3-6]{separator}\d|2{separator}[2-7]|8{separator}[12]|9{separator}7)"
+    issuer = r"(?:[3-6]\d|2[2-7]|8[12]|97)"
     others = r"[\x{0660}-\x{0669}\x{06f0}-\x{06f9}\x{0966}-\x{096f}\x{ff10}-\x{ff19}]"
     return "|".join(
         (
-            rf"{before}(?:{first}(?:{separator}\d){{11,17}}|[2-9](?:\.\d){{12,18}}|[2-9]\d{{3}}(?:\.\d{{4}}){{3}}){after}",
+            rf"{before}(?:{first}(?:{separator}\d){{11,17}}|[2-9](?:\.\d){{12,18}}|{issuer}\d\d(?:\.\d{{4}}){{2}}\.(?:\d{{1,4}}|\d{{4}}\.\d{{1,3}})){after}",
             r"[2-9]\.\d{12,18}[eE]\+1[2-8]",
             rf"{others}(?:{_SEPARATOR}\p{{Nd}}){{12,18}}",
         )
@@ -198,6 +209,6 @@ def _ibans() -> tuple[str, ...]:
             tail = rf"(?:{_GAP}{character}{{{rest}}})" if rest else ""
             forms += [rf"(?:{found})\d\d(?:{_GAP}{character}{{4}}){{{groups}}}{tail}"] if found else []
     return tuple(
-        rf"(?:\b|_)(?i:{'|'.join(some)})\b"
+        rf"{_START}(?i:{'|'.join(some)})\b"
         for some in (forms[at : at + _FORMS_IN_ONE] for at in range(0, len(forms), _FORMS_IN_ONE))
     )

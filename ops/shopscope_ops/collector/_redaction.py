@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from shopscope._redaction._patterns import REDACTED, SECRET_KEY
 from shopscope._redaction._privacy import MAX_CHARACTERS
-from shopscope_ops.collector._patterns import MARKS, harmless_patterns, key_pattern, value_patterns
+from shopscope_ops.collector._patterns import MARKS, harmless_patterns, key_pattern, odd_key_pattern, value_patterns
 from shopscope_ops.collector._yaml import in_ottl, quoted
 from shopscope_ops.reference._attribute_table import ATTRIBUTES
 
@@ -40,11 +40,16 @@ def _texts() -> Iterable[str]:
     for signal, contexts in _SIGNALS.items():
         yield f"    {signal}_statements:\n"
         for context, fields in contexts.items():
-            cut = [] if context == "metric" else [f"truncate_all({context}.attributes, {MAX_CHARACTERS})"]
-            yield _group([*cut, *_fields(context, fields), *(_body() if context == "log" else ())])
+            yield _group([*_attributes(context), *_fields(context, fields), *(_body() if context == "log" else ())])
         if signal == "metric":
             # An exemplar needs its trace alone.
             yield _group(["keep_keys(exemplar.filtered_attributes, [])"])
+
+
+def _attributes(context: str) -> Iterable[str]:
+    if context != "metric":
+        yield f"delete_matching_keys({context}.attributes, {in_ottl(odd_key_pattern())})"
+        yield f"truncate_all({context}.attributes, {MAX_CHARACTERS})"
 
 
 def _fields(context: str, fields: Sequence[str]) -> Iterable[str]:
