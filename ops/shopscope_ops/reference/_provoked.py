@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import shopscope
@@ -22,6 +22,8 @@ from shopscope_ops.engines._state import StateError, held_lock
 from shopscope_ops.engines.embedded._options import Options
 from shopscope_ops.engines.embedded._server import PortTakenError
 from shopscope_ops.engines.embedded._server import run as run_engine
+from shopscope_ops.engines.native import ProvideError, read_components
+from shopscope_ops.engines.native._download import download
 from shopscope_ops.sources import InputError, NoEngineError, SourceError, from_engine, from_file, telemetry
 from shopscope_ops.store import Limits, QueueFullError, Store, StoreError, StoreLockedError, StoreUnavailableError
 from shopscope_ops.store.otlp import JSON, DecodeError, decode_traces
@@ -123,6 +125,10 @@ def _failing_program(folder: Path) -> None:
     with Supervisor(folder) as supervisor:
         program = Program("storefront", (sys.executable, "-c", "exit('no route to the bank')"), lambda: False)
         supervisor.wait_ready(supervisor.start(program))
+
+
+def _plain_release(folder: Path) -> object:
+    return download(replace(read_components()["tempo"], release="http://releases.example.com/tempo.tar.gz"), folder)
 
 
 def _no_address(_: Path) -> object:
@@ -234,6 +240,12 @@ EXAMPLES: Sequence[Example] = (
         "a program of the demo or an engine could not be started, ended by itself, or was not ready in time",
         "Follow the message; where there is a log of the program, its end is part of the message.",
         _failing_program,
+    ),
+    Example(
+        ProvideError,
+        "a component of the stack is neither on PATH nor in the cache, and can be neither downloaded nor built",
+        "Follow the message, which has the reason of each way; see [without containers](../how-to/native.md).",
+        _plain_release,
     ),
     Example(
         SourceError, "the engine's address is none, or its answer cannot be read", "Correct the address.", _no_address
