@@ -40,11 +40,12 @@ def replay(around: Surroundings, figures: Figures, what: Collector, spans: int) 
     with around.collector(what, ports) as running:
         sent = around.send(running.port, "spans", spans)
         disk = running.disk_bytes()
-        cpu, listening = running.cpu_seconds(), time.monotonic()
+        cpu = running.cpu_seconds()
         with around.sink(ports) as sink:
             counts = sink.delivered(what.copies, sent.acknowledged)
             cpu = running.cpu_seconds() - cpu
     delivered = min(count["spans"] for count in counts)
+    listening = min(count["listening"] for count in counts)
     first, last = min(count["first"] for count in counts), max(count["last"] for count in counts)
     figures.counted.append(Counted(what.name, sent.acknowledged, delivered))
     figures.add(what.name, "replayed", rate(delivered, last - listening))

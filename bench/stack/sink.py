@@ -26,6 +26,7 @@ class Counts:
     """What came to one port; times are ``time.monotonic`` seconds, which all processes of a machine share.
 
     Attributes:
+        listening: since when it listens.
         spans: spans that carry the mark.
         requests: requests that had such spans.
         body_bytes: their bodies as they were sent.
@@ -34,6 +35,7 @@ class Counts:
         firsts: when each path was first asked for, whatever was in it.
     """
 
+    listening: float = 0.0
     spans: int = 0
     requests: int = 0
     body_bytes: int = 0
@@ -109,6 +111,7 @@ async def serve(ports: list[int]) -> None:
     loop, everything = asyncio.get_running_loop(), [Counts() for _ in ports]
     for port, counts in zip(ports, everything, strict=True):
         await loop.create_server(lambda counts=counts: Backend(counts, everything), "127.0.0.1", port)
+        counts.listening = time.monotonic()
     await loop.create_future()
 
 
