@@ -1,7 +1,5 @@
 """Measures collectors alone on one core: what they hold, what a span costs, and how fast a queue is replayed."""
 
-import time
-
 from bench.machine import free_port, peak_bytes
 from bench.stack.collectors import Collector
 from bench.stack.figures import OTHERS, Counted, Figures, milliseconds_per_thousand, rate

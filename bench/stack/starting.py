@@ -129,9 +129,15 @@ def _idle(figures: Figures, stack: dict[str, int], beside: dict[str, int], secon
     for name, family in families.items():
         used = sum(map(_cpu_seconds, family)) - before[name]
         figures.add(name, "idle CPU", used / seconds * 100)
-        figures.add(name, "idle MiB", sum(each.memory_full_info().pss for each in family) / 2**20)
+        figures.add(name, "idle MiB", sum(map(_own_bytes, family)) / 2**20)
     for what in ("idle MiB", "idle CPU"):
         figures.add(TOTAL, what, sum(figures.of(name, what)[-1] for name in stack))
+
+
+def _own_bytes(process: psutil.Process) -> int:
+    """Its share of what it shares with others, where the system tells it; else what it has alone."""
+    memory = process.memory_full_info()
+    return int(getattr(memory, "pss", memory.uss))
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

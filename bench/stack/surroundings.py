@@ -106,8 +106,11 @@ class Surroundings:
                     [self.program, *arguments], env=environment | what.environment, stdout=log, stderr=log
                 )
             stack.callback(stop, child)
-            for waited in (health, port):
-                wait_for(waited, child)
+            try:
+                for waited in (health, port):
+                    wait_for(waited, child)
+            except RuntimeError as error:
+                raise RuntimeError((folder / "log").read_text(encoding="utf-8")[-3000:]) from error
             yield Running(psutil.Process(child.pid), port, folder / "data" / "collector")
 
     def send(self, port: int, limit: str, number: float) -> Sent:
