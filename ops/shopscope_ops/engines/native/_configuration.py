@@ -18,7 +18,7 @@ class Configuration:
     """The folder of a stack's configuration.
 
     Args:
-        folder: the stack's state folder.
+        folder: the stack's state folder, absolute.
         components: all of the stack.
         ports: the chosen port of every ``<component>.<name>``.
         replaced: another file instead of a component's main configuration.
@@ -31,8 +31,8 @@ class Configuration:
         ports: Mapping[str, int],
         replaced: Mapping[str, Path],
     ) -> None:
-        self._folder = folder.absolute() / "config"
-        self._data = folder.absolute() / "data"
+        self._folder = folder / "config"
+        self._data = folder / "data"
         self._components = components
         self._replaced = replaced
         self._rewriter = Rewriter(components, ports, self._folder, self._data)
@@ -61,8 +61,7 @@ class Configuration:
         given = [self._rewriter.rewrite(part, argument) for argument in part.native or part.arguments]
         if (override := self._folder / part.name / _OVERRIDE).exists():
             given.append(f"--config={override}")
-        home = binary.resolve().parent.parent
-        return tuple(argument.replace("{home}", str(home)) for argument in given)
+        return tuple(argument.replace("{home}", str(_home(binary))) for argument in given)
 
     def _main(self, name: str) -> Path:
         """Where the copy of a component's main configuration is."""
@@ -84,3 +83,9 @@ class Configuration:
             (target.parent / _OVERRIDE).write_text(override, encoding="utf-8")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(self._rewriter.rewrite(part, text), encoding="utf-8")
+
+
+def _home(binary: Path) -> Path:
+    """The folder that a release unpacks to; packages of distributions put its contents elsewhere."""
+    unpacked = binary.resolve().parent.parent
+    return unpacked if (unpacked / "public").is_dir() else Path("/usr/share") / binary.name

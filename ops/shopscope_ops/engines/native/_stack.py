@@ -50,7 +50,7 @@ class NativeStack:
         without: Collection[str] = (),
         config: Mapping[str, Path] = _NO_CONFIG,
     ) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()  # components run in folders of their own
         self.ports = default_ports() | dict(ports or {})
         self.left_out: dict[str, str] = {}
         self._components = read_components()
@@ -59,7 +59,7 @@ class NativeStack:
             component(name)
         if unknown := self.ports.keys() - default_ports().keys():
             raise ProcessError(f"there is no port {min(unknown)!r}; choose from {', '.join(default_ports())}")
-        self._configuration = Configuration(folder, self._components, self.ports, config)
+        self._configuration = Configuration(self.folder, self._components, self.ports, config)
         self._binaries: dict[str, Path] = {}
         self._supervisor: Supervisor | None = None
         self._restarts = Restarts()

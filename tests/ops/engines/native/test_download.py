@@ -6,6 +6,7 @@ import io
 import tarfile
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -111,6 +112,15 @@ def test_a_verified_release_is_kept_and_downloaded_once(tempo, releases, tmp_pat
     assert binary == provide("tempo", reports.append)
     assert 2 == len(releases.asked)
     assert tempo.version == find_module.binary_version(binary)
+
+
+def test_two_that_need_the_same_program_download_it_once(tempo, releases):
+    """Who comes second waits, and takes what the first brought."""
+    publish(releases, tarball(["tempo"]))
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(provide, [tempo.name, tempo.name])
+    assert first == second
+    assert ["SHA256SUMS", ARCHIVE] == releases.asked
 
 
 def test_a_wrong_checksum_is_thrown_away(tempo, releases, tmp_path):

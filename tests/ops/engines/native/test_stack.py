@@ -2,8 +2,10 @@
 
 import json
 import socket
+import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -187,3 +189,32 @@ def test_slips_in_names_are_errors(tmp_path):
 def test_ports_of_components_differ():
     """Natively all share one interface."""
     assert len(default_ports()) == len(set(default_ports().values()))
+
+
+GRAFANA = """#!{python}
+import http.server, os, sys
+if "--version" in sys.argv:
+    sys.exit(print("grafana version 13.2.0"))
+print(*sys.argv[1:], os.environ["GF_SECURITY_ADMIN_PASSWORD"], os.environ["GOMEMLIMIT"], sep="\\n", flush=True)
+http.server.test(http.server.SimpleHTTPRequestHandler, port={port}, bind="127.0.0.1")
+"""
+
+
+def test_grafana_gets_its_home_configuration_and_a_password_of_its_own(tmp_path, choose_ports, monkeypatch):
+    """A program in Grafana's place, which cannot be had everywhere, tells what it was given."""
+    ports, home = choose_ports(), tmp_path / "grafana-13.2.0"
+    for folder in (home / "bin", home / "public", tmp_path / "stack/data/grafana/api"):
+        folder.mkdir(parents=True)
+    (tmp_path / "stack/data/grafana/api/health").touch()
+    program = home / "bin" / "grafana"
+    program.write_text(GRAFANA.format(python=sys.executable, port=ports["grafana.http"]))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    with NativeStack(tmp_path / "stack", ports, RUNNING | {"tempo", "loki"}) as stack:
+        command, homepath, config, _, password, limit = stack.log("grafana").read_text().splitlines()[:6]
+    assert ("server", f"--homepath={home}", "512MiB") == (command, homepath, limit)
+    assert f"--config={tmp_path}/stack/config/grafana/grafana.ini" == config
+    assert f"http_port = {ports['grafana.http']}" in (tmp_path / "stack/config/grafana/grafana.ini").read_text()
+    file = Path(password.removeprefix("$__file{").removesuffix("}"))
+    assert (0o600, tmp_path / "stack") == (file.stat().st_mode & 0o777, file.parent)
+    assert len(file.read_text()) >= 20
