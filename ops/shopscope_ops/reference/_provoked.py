@@ -127,8 +127,8 @@ def _failing_program(folder: Path) -> None:
         supervisor.wait_ready(supervisor.start(program))
 
 
-def _plain_release(folder: Path) -> object:
-    return download(replace(read_components()["tempo"], release="http://releases.example.com/tempo.tar.gz"), folder)
+def _plain_release(folder: Path) -> None:
+    download(replace(read_components()["tempo"], release="http://releases.example.com/tempo.tar.gz"), folder)
 
 
 def _no_address(_: Path) -> object:
