@@ -7,6 +7,7 @@ until it has been derived anew.
 """
 
 import re
+from collections.abc import Iterable, Sequence
 
 from shopscope._errors import ShopscopeError
 from shopscope._redaction import _patterns as sdk
@@ -17,7 +18,7 @@ MARKS = (sdk.REDACTED, sdk.CARD, sdk.IBAN, sdk.EMAIL)
 _SEPARATOR = r"(?:[ ._+\x{00a0}-]|%20|%2D)?"
 # Between groups of four, one class costs less than the spelt-out forms of blank and dash.
 _GAP = r"(?:[ ._+\x{00a0}-]|%2[0D])?"
-_FORMS_IN_ONE = 5
+_IBAN_EXPRESSIONS = 3
 _NOT_RE2 = re.compile(r"\(\?<?[=!]|[*+?}]\+")
 _ISSUERS = r"3[0-9]|[456]|2(?:20[0-5]|22[1-9]|2[3-9]|[3-6]|7[01]|720)|8[12]|9792"
 # What stands before a word, which in lists and maps may be an escaped character: they are looked at as JSON.
@@ -63,7 +64,10 @@ def harmless_patterns() -> tuple[str, ...]:
     _known("_HINT", sdk._HINT.pattern, r"[@=:,+%$\s\"']|[\w.-]{12}")  # noqa: SLF001 (the very same list)
     words = r"(?:[\w.-]{0,11}[^\w.\-@=:,+%$\s\"'\x{80}-\x{10ffff}])*[\w.-]{0,11}"
     path = sdk._PLAIN_PATH.pattern.replace("{1,24}", "+").replace("{0,40}", "*")  # noqa: SLF001 (as above)
-    return (f"^{words}$", f"^(?:{'|'.join(map(re.escape, MARKS))})$", f"^{path}$")
+    host, end, segments = path.partition("/)?")
+    clients = r"(?:python-httpx|python-requests|python-urllib3|kube-probe|Prometheus)/[0-9.]{1,11}"
+    marks = "|".join(map(re.escape, MARKS))
+    return (f"^{words}$", f"^(?:{clients}|{marks})$", f"^{host}{end}(?:{words}|{segments})$")
 
 
 def _derived(name: str, *changes: tuple[str, str]) -> str:
@@ -183,12 +187,13 @@ def _cards() -> str:
     before = rf"(?:^|[^0-9a-fA-F.]|(?:^|[^0-9])\.|[g-zG-Z][a-fA-F]{{1,8}}|{_ESCAPED})"
     after = r"(?:\b|[A-Za-z_])"
     separator = _SEPARATOR.replace("._", "_")
-    first = rf"(?:[3-6]{separator}\d|2{separator}[2-7]|8{separator}[12]|9{separator}7)"
-    issuer = r"(?:[3-6]\d|2[2-7]|8[12]|97)"
+    # More than issuers have, in few classes; no year.
+    first = rf"(?:[3-6]{separator}\d|[289]{separator}[1-7])"
+    dotted = r"(?:\.\d){12,18}|\d{3}(?:\.\d{4}){2}\.(?:\d{1,4}|\d{4}\.\d{1,3})"
     others = r"[\x{0660}-\x{0669}\x{06f0}-\x{06f9}\x{0966}-\x{096f}\x{ff10}-\x{ff19}]"
     return "|".join(
         (
-            rf"{before}(?:{first}(?:{separator}\d){{11,17}}|[2-9](?:\.\d){{12,18}}|{issuer}\d\d(?:\.\d{{4}}){{2}}\.(?:\d{{1,4}}|\d{{4}}\.\d{{1,3}})){after}",
+            rf"{before}(?:{first}(?:{separator}\d){{11,17}}|[2-9](?:{dotted})){after}",
             r"[2-9]\.\d{12,18}[eE]\+1[2-8]",
             rf"{others}(?:{_SEPARATOR}\p{{Nd}}){{12,18}}",
         )
@@ -196,19 +201,30 @@ def _cards() -> str:
 
 
 def _ibans() -> tuple[str, ...]:
-    """Country, two digits, and as many letters and digits as that country's have, in groups of four or in one.
+    """Two letters of a country, two digits, and as many letters and digits as that country's have, in fours or in one.
 
-    Without the remainder of 97: after two letters that may begin an id in hexadecimal digits, digits alone. Several
-    expressions, since Go's engine is ten times slower for one above 500 instructions.
+    Countries of one length are two classes, their first letters and their second, which is more than they are and costs
+    a tenth. Without the remainder of 97: after two letters that may begin an id in hexadecimal digits, digits alone.
+    Some expressions, since Go's engine is far slower for one above 500 instructions.
     """
     forms = []
     for length, countries in sorted(sdk._IBAN_LENGTHS.items()):  # noqa: SLF001 (as above)
         groups, rest = divmod(length - 4, 4)
         for like_hex, character in ((False, "[A-Za-z0-9]"), (True, r"\d")):
-            found = "|".join(one for one in sorted(countries) if _HEX_LETTERS.issuperset(one) is like_hex)
+            found = [one for one in countries if _HEX_LETTERS.issuperset(one) is like_hex]
             tail = rf"(?:{_GAP}{character}{{{rest}}})" if rest else ""
-            forms += [rf"(?:{found})\d\d(?:{_GAP}{character}{{4}}){{{groups}}}{tail}"] if found else []
-    return tuple(
-        rf"{_START}(?i:{'|'.join(some)})\b"
-        for some in (forms[at : at + _FORMS_IN_ONE] for at in range(0, len(forms), _FORMS_IN_ONE))
-    )
+            if found:
+                forms.append(rf"(?:{_letters(found)})\d\d(?:{_GAP}{character}{{4}}){{{groups}}}{tail}")
+    parts = (forms[at::_IBAN_EXPRESSIONS] for at in range(_IBAN_EXPRESSIONS))
+    return tuple(rf"{_START}(?:{'|'.join(part)})\b" for part in parts)
+
+
+def _letters(countries: Sequence[str]) -> str:
+    """Classes of first and second letters; never two that begin a hexadecimal id, unless all do."""
+    kinds = [[one for one in countries if (one[0] in _HEX_LETTERS) is first] for first in (False, True)]
+    return "|".join("".join(map(_class, zip(*some, strict=True))) for some in kinds if some)
+
+
+def _class(letters: Iterable[str]) -> str:
+    found = "".join(sorted(set(letters)))
+    return f"[{found}{found.lower()}]"
