@@ -46,6 +46,17 @@ service = "storefront"
 objective = 0.995
 latency = "30s"
 """
+# A collector that knows nothing of us; port and sink are filled in.
+COLLECTOR = """
+receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
+exporters: {{otlp_http: {{endpoint: "{sink}"}}}}
+service:
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    traces: {{receivers: [otlp], exporters: [otlp_http]}}
+    metrics: {{receivers: [otlp], exporters: [otlp_http]}}
+    logs: {{receivers: [otlp], exporters: [otlp_http]}}
+"""
 # DESIGN's names, as docs/reference/metrics.md has them, each with its labels.
 EVERYWHERE = {"service_name", "service_instance_id", "deployment_environment_name"}
 SERIES = {

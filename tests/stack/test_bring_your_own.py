@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))
 from asking import Prometheus, read_json, settled, wait_until
 from gates import Gate
 from otlp_sink import Sink
+from teams_service import COLLECTOR as TEAMS_COLLECTOR
 from teams_service import EVERYWHERE, REQUESTS, SERIES, service
 from vendor import HEADER, KEY, vendor
 
@@ -24,16 +26,6 @@ ROOT = Path(__file__).parents[2]
 COLLECTOR = ROOT / "collector"
 EXAMPLES = COLLECTOR / "examples"
 PAGE = (ROOT / "docs/how-to/bring-your-own.md").read_text(encoding="utf-8")
-TEAMS_COLLECTOR = """
-receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
-exporters: {{otlp_http: {{endpoint: "{sink}"}}}}
-service:
-  telemetry: {{metrics: {{level: none}}}}
-  pipelines:
-    traces: {{receivers: [otlp], exporters: [otlp_http]}}
-    metrics: {{receivers: [otlp], exporters: [otlp_http]}}
-    logs: {{receivers: [otlp], exporters: [otlp_http]}}
-"""
 
 
 def block(language, containing):
@@ -43,7 +35,7 @@ def block(language, containing):
 
 
 @contextlib.contextmanager
-def running(folder, name, command, is_ready, **environment):
+def running(folder, name, command, is_ready, ended_by=signal.SIGTERM, **environment):
     """A component from when it is ready until the context ends; its log."""
     log = folder / f"{name}.log"
     with (
@@ -57,7 +49,10 @@ def running(folder, name, command, is_ready, **environment):
             assert process.poll() is None, log.read_text(encoding="utf-8")
             yield log
         finally:
-            process.terminate()
+            process.send_signal(ended_by)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            process.kill()
 
 
 @pytest.fixture
@@ -125,8 +120,8 @@ def names_and_labels(prometheus, environment):
     return found
 
 
-def files(folder, examples, port, telemetry_port, answers="http://answers:4319"):
-    """agent.yaml and these examples with ports, a folder and a place for the answers' copy of the test's own."""
+def files(folder, overlays, port, telemetry_port, answers="http://answers:4319"):
+    """agent.yaml and these overlays with ports, a folder and a place for the answers' copy of the test's own."""
     replaced = {
         "/var/lib/otelcol": str(folder / "queues"),
         "0.0.0.0:4318": f"127.0.0.1:{port}",
@@ -134,10 +129,10 @@ def files(folder, examples, port, telemetry_port, answers="http://answers:4319")
         "port: 8888": f"port: {telemetry_port}",
         "http://answers:4319": answers,
     }
-    for path in (COLLECTOR / "agent.yaml", *(EXAMPLES / name for name in examples)):
+    for path in (COLLECTOR / "agent.yaml", *overlays):
         text = path.read_text(encoding="utf-8")
         for old, new in replaced.items():
-            assert old in text or path.parent == EXAMPLES
+            assert old in text or path in overlays
             text = text.replace(old, new)
         text = re.sub(r"0\.0\.0\.0:\d+", lambda _: f"127.0.0.1:{free_port()}", text)
         (folder / path.name).write_text(text, encoding="utf-8")
@@ -149,13 +144,16 @@ def collector(binaries, telemetry_port, tmp_path):
     """A function that runs our collector with examples merged into its main file; its address and its log."""
 
     @contextlib.contextmanager
-    def run(*examples, answers="http://answers:4319", **variables):
+    def run(*examples, answers="http://answers:4319", ended_by=signal.SIGTERM, **variables):
         port = free_port()
         address = f"http://127.0.0.1:{port}"
         variables["SHOPSCOPE_COLLECTOR_ADDRESS"] = address
-        (tmp_path / "queues").mkdir()
-        command = [binaries["collector"], *files(tmp_path, examples, port, telemetry_port, answers)]
-        with running(tmp_path, "collector", command, lambda: accepts_connections(port), **variables) as log:
+        (tmp_path / "queues").mkdir(exist_ok=True)
+        command = [
+            binaries["collector"],
+            *files(tmp_path, [EXAMPLES / name for name in examples], port, telemetry_port, answers),
+        ]
+        with running(tmp_path, "collector", command, lambda: accepts_connections(port), ended_by, **variables) as log:
             yield address, log
 
     return run
@@ -168,6 +166,7 @@ def own_stores():
         yield tempo, loki
 
 
+STOP_SECONDS = 15.0
 # With the exporter's own settings what it could not send for five seconds would be dropped.
 EXPORTER_GIVES_UP_SECONDS = 7.0
 MERGED = {
@@ -192,18 +191,30 @@ def test_every_example_is_told_of():
     assert read >= set(re.findall(r"SHOPSCOPE_\w+_(?:ENDPOINT|HEADERS)", PAGE))
 
 
-@pytest.mark.parametrize("example", MERGED)
-def test_examples_are_valid(example, binaries, tmp_path):
-    """The collector takes each after the agent's file."""
-    (tmp_path / "queues").mkdir()
+def assert_valid(binaries, folder, overlays):
+    """The collector takes these after the agent's file, and says nothing."""
+    (folder / "queues").mkdir()
     checked = subprocess.run(
-        [binaries["collector"], "validate", *files(tmp_path, MERGED[example], free_port(), free_port())],
+        [binaries["collector"], "validate", *files(folder, overlays, free_port(), free_port())],
         env={**os.environ, **NEEDED},
         capture_output=True,
         text=True,
         check=False,
     )
     assert (0, "") == (checked.returncode, checked.stderr)
+
+
+@pytest.mark.parametrize("tier", ["gateway-balance.yaml", "gateway-sample.yaml"])
+def test_own_backends_behind_the_gateway(tier, binaries, tmp_path):
+    """Both tiers take the example that names no pipeline, and the one that does before them."""
+    examples = [EXAMPLES / "collector-alone.yaml", COLLECTOR / tier, EXAMPLES / "own-backends.yaml"]
+    assert_valid(binaries, tmp_path, examples)
+
+
+@pytest.mark.parametrize("example", MERGED)
+def test_examples_are_valid(example, binaries, tmp_path):
+    """The collector takes each after the agent's file."""
+    assert_valid(binaries, tmp_path, [EXAMPLES / name for name in MERGED[example]])
 
 
 def test_otlp_into_ones_own_backends(prometheus, collector, tmp_path):
@@ -277,6 +288,25 @@ def test_vendor_from_our_collector(collector, tmp_path):
     ):
         service(tmp_path / "shop", address)
         assert_delivered(sink)
+
+
+def test_vendor_away(collector, tmp_path):
+    """What a killed collector had for a vendor who was away is there when both are back."""
+    with vendor(tmp_path) as (sink, certificate):
+        sink.answer(status=503)
+        variables = {
+            "SHOPSCOPE_VENDOR_ENDPOINT": sink.url,
+            "SHOPSCOPE_VENDOR_HEADERS": f'{{{HEADER}: "{KEY}"}}',
+            "SSL_CERT_FILE": str(certificate),
+        }
+        with collector(*MERGED["vendor.yaml"], ended_by=signal.SIGKILL, **variables) as (address, _):
+            service(tmp_path / "shop", address)
+            for name in ("traces", "metrics", "logs"):
+                sink.wait_for_attempts(f"/v1/{name}", 1)
+        assert [] == sink.spans()
+        sink.answer()
+        with collector(*MERGED["vendor.yaml"], **variables):
+            assert_delivered(sink)
 
 
 def test_vendor_refuses_the_key(collector, tmp_path):
