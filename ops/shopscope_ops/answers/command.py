@@ -18,11 +18,15 @@ __all__ = ["diagnose"]
 
 _WRONG_INPUT: Final = 2
 _NO_DATA: Final = 3
+# Beside a collector the engine listens on the first one; alone it listens where a collector would, on the second.
+_PORTS: Final = (4319, 4318)
 
 
 def diagnose(
     *,
-    endpoint: Annotated[str, typer.Option(help="Address of the running engine.")] = "http://127.0.0.1:4318",
+    endpoint: Annotated[
+        str, typer.Option(help="Address of the running engine; by default http://127.0.0.1:4319, else 4318.")
+    ] = "",
     file: Annotated[
         Path | None,
         typer.Option(help="Read OTLP JSON lines, Jaeger JSON, Parquet or an incident's folder instead of the engine."),
@@ -93,7 +97,15 @@ def _read(endpoint: str, file: Path | None, window: str, since: str, until: str)
     begin = _nanos("--since", since) if since else end - round(parse_duration(window) * 1e9)
     if begin >= end:
         raise ShopscopeError(f"--since must be before --until: {since or window!r}; move it back")
-    return from_engine(endpoint, begin, end)
+    return from_engine(endpoint or _running_engine(), begin, end)
+
+
+def _running_engine() -> str:
+    """The address of the first engine that answers; the last one's when none does."""
+    from shopscope_ops.engines._embedded import read_json  # noqa: PLC0415 - keeps the command line's start fast
+
+    found = next((port for port in _PORTS if "engine" in (read_json(port, "/healthz") or {})), _PORTS[-1])
+    return f"http://127.0.0.1:{found}"
 
 
 def _nanos(option: str, text: str) -> int:

@@ -1,12 +1,18 @@
 """``shopscope diagnose``: exit codes, the JSON document, options."""
 
 import json
+import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from shopscope_ops.answers import command
 from shopscope_ops.answers.command import diagnose
 
 INCIDENTS = Path(__file__).parents[2] / "fixtures" / "incidents"
@@ -62,6 +68,34 @@ def test_no_engine_ends_with_three(run):
     """Nobody answers: says what to start."""
     result = run("--endpoint", "http://127.0.0.1:9")
     assert (result.exit_code, "`shopscope up`" in result.stderr) == (3, True)
+
+
+@pytest.fixture
+def engine_port(tmp_path):
+    """A real engine's."""
+    options = ("--port", "0", "--page-port", "0", "--data", str(tmp_path / "data"))
+    arguments = [sys.executable, "-m", "shopscope_ops.engines.embedded", *options]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        yield int(re.search(r"OTLP http://127\.0\.0\.1:(\d+)", process.stdout.readline())[1])
+        process.terminate()
+
+
+@pytest.fixture
+def collector_port():
+    """Of something that listens and is no engine: it answers 501 to every question."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_the_engine_is_found_beside_a_collector_and_alone(run, engine_port, collector_port, monkeypatch):
+    """On the stack's port, with a collector on the usual one; or on the usual one itself."""
+    for ports in ((engine_port, collector_port), (9, engine_port)):
+        monkeypatch.setattr(command, "_PORTS", ports)
+        assert f"No telemetry in engine http://127.0.0.1:{engine_port} in the last 5m" in run().stderr
+    monkeypatch.setattr(command, "_PORTS", (9, collector_port))
+    assert f"what answers at http://127.0.0.1:{collector_port} is no shopscope engine" in run().stderr
 
 
 def test_no_data_ends_with_three(run, tmp_path):
