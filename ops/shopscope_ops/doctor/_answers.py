@@ -46,12 +46,14 @@ def engine_trail(target: Target, sent: Sent, before: Mapping[str, Any]) -> list[
     def line() -> Verdict:
         return stored.judge_line(*stored.read_rows(endpoint, "logs", trace_id=sent.trace_id), sent)
 
+    # Behind a collector the engine gets what is not ours too, and its counts say nothing of the request.
+    took = Question("took the request", _NAME, lambda: stored.judge_accepted(before, engine_status(target)))
     return [
-        Question("took the request", _NAME, lambda: stored.judge_accepted(before, engine_status(target))),
-        Question("holds the span", _NAME, span),
-        Question("counted the event", _NAME, metric),
-        Question("keeps the exemplar", _NAME, exemplar),
-        Question("holds the log line", _NAME, line),
+        *([took] if target.endpoint_port.startswith(_NAME) else []),
+        Question("holds the span", _NAME, span, "traces"),
+        Question("counted the event", _NAME, metric, "metrics"),
+        Question("keeps the exemplar", _NAME, exemplar, "metrics"),
+        Question("holds the log line", _NAME, line, "logs"),
         Question("shows the page", _NAME, lambda: _page(target.url("answers.page", "/"))),
     ]
 

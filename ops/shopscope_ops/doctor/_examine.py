@@ -8,9 +8,9 @@ from typing import Final
 
 import shopscope
 from shopscope_ops.doctor._http import Answer, ask
-from shopscope_ops.doctor._identity import IDENTITIES, TITLES, judge_identities
+from shopscope_ops.doctor._identity import IDENTITIES, TITLES, judge_identities, last_error
 from shopscope_ops.doctor._judge import judge_clocks, judge_room, judge_versions
-from shopscope_ops.doctor._report import Report, Step, left_out
+from shopscope_ops.doctor._report import Report, Step, Verdict, left_out
 from shopscope_ops.doctor._request import Sent, judge_sent, new_mark, send_marked
 from shopscope_ops.doctor._steps import Question, arrived, asked
 from shopscope_ops.doctor._target import Target
@@ -39,16 +39,11 @@ def examine(
     answers = {name: _identify(target, name) for name in target.components}
     running = tuple(name for name, answer in answers.items() if IDENTITIES[name].version(answer) is not None)
     holders = {name: port_holder(_port(target, name)) for name in answers if name not in running}
-    ports = {name: _port(target, name) for name in answers}
-    first = asked(
-        Question(
-            "components answer", target.engine, lambda: judge_identities(answers, ports, holders, target.start_command)
-        )
-    )
+    first = asked(Question("components answer", target.engine, lambda: _judge_answers(target, answers, holders)))
     if not running and all(answer.is_refused for answer in answers.values()) and not any(holders.values()):
         return Report(target.engine, mark, "", is_anything_running=False, steps=(first,))
     trail = Trail(target, running)
-    sent, request = _send(target, mark, holders, environment)
+    sent, request = _send(target, trail, mark, holders, environment)
     steps = [first, request, *_follow(trail, sent, patience_seconds), *_check(target, trail, answers, sent)]
     return Report(target.engine, mark, sent.trace_id, is_anything_running=True, steps=tuple(steps))
 
@@ -58,15 +53,23 @@ def _identify(target: Target, name: str) -> Answer:
     return ask(target.url(f"{name}.{identity.port}", identity.path))
 
 
+def _judge_answers(target: Target, answers: Mapping[str, Answer], holders: Mapping[str, str]) -> Verdict:
+    ports = {name: _port(target, name) for name in answers}
+    words = {name: last_error(target.read_log(name)) for name in holders}
+    return judge_identities(answers, ports, holders, words, target.start_command)
+
+
 def _port(target: Target, name: str) -> int:
     return target.ports[f"{name}.{IDENTITIES[name].port}"]
 
 
-def _send(target: Target, mark: str, holders: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Sent, Step]:
+def _send(
+    target: Target, trail: Trail, mark: str, holders: Mapping[str, str], environment: Mapping[str, str]
+) -> tuple[Sent, Step]:
     owner = target.endpoint_port.partition(".")[0]
     started = time.monotonic()
     sent = send_marked(target.endpoint, mark, environment)
-    verdict = judge_sent(sent, target.endpoint, TITLES.get(owner, owner), holders.get(owner, ""))
+    verdict = trail.judge(sent, judge_sent(sent, target.endpoint, TITLES.get(owner, owner), holders.get(owner, "")))
     return sent, Step("sent the request", "SDK", verdict, time.monotonic() - started)
 
 

@@ -1,5 +1,6 @@
 """Who answers on a component's port: itself, in which version, or somebody else."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,7 +9,10 @@ from shopscope_ops.doctor._exposition import Exposition
 from shopscope_ops.doctor._http import Answer
 from shopscope_ops.doctor._report import Verdict, failed, passed
 
-__all__ = ["IDENTITIES", "TITLES", "Identity", "judge_identities"]
+__all__ = ["IDENTITIES", "TITLES", "Identity", "judge_identities", "last_error"]
+
+_ERROR: Final = re.compile(r"\b(?:level=ERROR|error|fatal|panic)\b", re.IGNORECASE)
+_SHOWN_CHARACTERS: Final = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,11 @@ TITLES: Final[Mapping[str, str]] = {"collector": "the collector", "answers": "th
 
 
 def judge_identities(
-    answers: Mapping[str, Answer], ports: Mapping[str, int], holders: Mapping[str, str], start: str
+    answers: Mapping[str, Answer],
+    ports: Mapping[str, int],
+    holders: Mapping[str, str],
+    words: Mapping[str, str],
+    start: str,
 ) -> Verdict:
     """Whether every component answers on its port.
 
@@ -76,24 +84,34 @@ def judge_identities(
         answers: what each component answered to its identity's question.
         ports: the port of each that was asked.
         holders: who listens there, by component; "" where nobody does or the system does not tell.
+        words: the last error in the log of each that does not answer, or "".
         start: the command that starts them.
     """
-    faults = []
-    for name, answer in answers.items():
-        if IDENTITIES[name].version(answer) is None:
-            faults.append((_fault(name, answer, ports[name], holders.get(name, "")), answer.is_refused))
-    if not faults:
+    silent = [name for name, answer in answers.items() if IDENTITIES[name].version(answer) is None]
+    if not silent:
         return passed(f"{', '.join(answers)}: each answers on its port")
-    detail = "; ".join(text for text, _ in faults)
-    if all(is_refused for _, is_refused in faults):
+    if len(silent) == len(answers) > 1 and not any(holders.values()):
+        where = ", ".join(f"{name} on {ports[name]}" for name in silent)
+        return failed(f"nothing runs, no component answers ({where})", f"run {start}")
+    detail = "; ".join(
+        _fault(name, answers[name], ports[name], holders.get(name, ""), words.get(name, "")) for name in silent
+    )
+    if all(answers[name].is_refused for name in silent):
         return failed(detail, f"run {start}")
     return failed(detail, f"stop what holds the port, or look at the component's log, then run {start}")
 
 
-def _fault(name: str, answer: Answer, port: int, holder: str) -> str:
+def last_error(log: str) -> str:
+    """The last line of a log that tells of an error; "" when there is none."""
+    lines = (line.strip() for line in reversed(log.splitlines()))
+    return next((line[:_SHOWN_CHARACTERS] for line in lines if _ERROR.search(line)), "")
+
+
+def _fault(name: str, answer: Answer, port: int, holder: str, words: str) -> str:
     title = TITLES.get(name, name.capitalize())
+    said = f" (its log says: {words})" if words else ""
     if answer.is_refused:
-        return f"{title} does not answer on port {port}: {answer.words}"
+        return f"{title} does not answer on port {port}: {answer.words}{said}"
     who = f", which {holder} holds" if holder else ""
     what = answer.words if answer.status == 0 or not answer.is_success else "the answer is not that component's"
-    return f"{title} does not answer on port {port}{who}: {what}"
+    return f"{title} does not answer on port {port}{who}: {what}{said}"

@@ -22,10 +22,16 @@ def render(report: Report) -> RenderableType:
         table.add_row(*_row(step))
     head = f"{report.engine} engine, request marked {report.mark}"
     lines: list[RenderableType] = [Text(f"{head}, trace {report.trace_id}" if report.trace_id else head), table]
-    lines += [Text(f"Also: {_sentence(step)}", style="red") for step in report.failures[1:]]
+    lines += [Text(f"Also: {_sentence(step)}", style="red") for step in _others(report)]
     style = "bold red" if report.failures else "bold green"
     lines.append(Text(report.sentence, style=style))
     return Group(*lines)
+
+
+def _others(report: Report) -> list[Step]:
+    """Further failures that ask for something else: one fault is seen in many places."""
+    found = {step.verdict.fix: step for step in reversed(report.failures)}
+    return [step for step in found.values() if step.verdict.fix != report.failures[0].verdict.fix][::-1]
 
 
 def _row(step: Step) -> tuple[Text, Text, Text, Text, Text]:

@@ -7,12 +7,14 @@ import string
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
 from shopscope_ops.doctor._http import Answer, ask
+from shopscope_ops.doctor._marked import SERVICE
 from shopscope_ops.doctor._report import Verdict, failed, passed
 
 __all__ = ["Sent", "judge_sent", "new_mark", "otlp_headers", "send_marked"]
@@ -22,7 +24,8 @@ _MARK_LETTERS: Final = 16
 _REACH: Final = ("HEADERS", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "COMPRESSION", "TIMEOUT")
 _PREFIX: Final = "OTEL_EXPORTER_OTLP_"
 _SIGNALS: Final = ("traces", "metrics", "logs")
-_LOG_RECORD: Final = {"timeUnixNano": "0", "body": {"stringValue": "shopscope doctor asks why it is refused"}}
+_RESOURCE: Final = {"attributes": [{"key": "service.name", "value": {"stringValue": SERVICE}}]}
+_WHY: Final = "shopscope doctor asks why it is refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,15 @@ class Sent:
     fault: str = ""
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """The signals of which not everything was taken."""
+        sent, dropped = self.sent or {}, self.dropped or {}
+        return tuple(signal for signal in _SIGNALS if not sent.get(signal) or dropped.get(signal))
+
+    @property
     def is_delivered(self) -> bool:
         """Whether the endpoint took all three signals."""
-        sent, dropped = self.sent or {}, self.dropped or {}
-        return all(sent.get(signal) for signal in _SIGNALS) and not any(dropped.values())
+        return not self.missing
 
 
 def new_mark() -> str:
@@ -91,7 +99,7 @@ def send_marked(endpoint: str, mark: str, environment: Mapping[str, str] = os.en
     if process.returncode != 0:
         return Sent(mark, fault=_last_line(process.stderr) or f"exit code {process.returncode}")
     sent = _read(mark, json.loads(_last_line(process.stdout)))
-    return sent if sent.is_delivered else replace(sent, refusal=_ask_why(endpoint, environment))
+    return sent if sent.is_delivered else replace(sent, refusal=_ask_why(sent, endpoint, environment))
 
 
 def otlp_headers(environment: Mapping[str, str]) -> dict[str, str]:
@@ -131,7 +139,7 @@ def _advice(refusal: Answer, holder: str) -> str:
         return "set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<token> with the receiver's token"
     if refusal.status in (404, 405):
         who = f" ({holder} listens there)" if holder else ""
-        return f"it takes no OTLP over HTTP at /v1/logs{who}: give the port of the collector or engine"
+        return f"it takes no OTLP over HTTP at /v1/traces{who}: give the port of the collector or engine"
     text = refusal.words.lower()
     if any(word in text for word in ("no space", "disk", "file too large", "could not write")):
         return "make room on the disk of its data folder; it takes telemetry again by itself"
@@ -157,11 +165,30 @@ def _read(mark: str, document: Mapping[str, Any]) -> Sent:
     return Sent(mark, **{**document, "messages": tuple(document["messages"])})
 
 
-def _ask_why(endpoint: str, environment: Mapping[str, str]) -> Answer:
-    """One log record by our own hand: the SDK counts a refusal and says its status, the body has the reason."""
-    request = {"resourceLogs": [{"scopeLogs": [{"logRecords": [_LOG_RECORD]}]}]}
+def _ask_why(sent: Sent, endpoint: str, environment: Mapping[str, str]) -> Answer:
+    """A request by our own hand: the SDK counts a refusal and says its status, the body has the reason."""
     headers = {**otlp_headers(environment), "content-type": "application/json"}
-    return ask(f"{endpoint.rstrip('/')}/v1/logs", body=json.dumps(request).encode(), headers=headers)
+    least = _least(secrets.token_hex(16), secrets.token_hex(8), str(time.time_ns()))
+    answers = []
+    for signal in sent.missing:
+        answers.append(
+            ask(f"{endpoint.rstrip('/')}/v1/{signal}", body=json.dumps(least[signal]).encode(), headers=headers)
+        )
+        if not answers[-1].is_success:
+            break
+    return answers[-1]
+
+
+def _least(trace_id: str, span_id: str, now: str) -> dict[str, Any]:
+    """The least that each signal's request can have."""
+    span = {"traceId": trace_id, "spanId": span_id, "name": _WHY, "startTimeUnixNano": now, "endTimeUnixNano": now}
+    gauge = {"name": "shopscope.doctor.why", "gauge": {"dataPoints": [{"timeUnixNano": now, "asDouble": 1}]}}
+    record = {"timeUnixNano": now, "body": {"stringValue": _WHY}}
+    return {
+        "traces": {"resourceSpans": [{"resource": _RESOURCE, "scopeSpans": [{"spans": [span]}]}]},
+        "metrics": {"resourceMetrics": [{"resource": _RESOURCE, "scopeMetrics": [{"metrics": [gauge]}]}]},
+        "logs": {"resourceLogs": [{"resource": _RESOURCE, "scopeLogs": [{"logRecords": [record]}]}]},
+    }
 
 
 def _last_line(text: str) -> str:

@@ -7,7 +7,14 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from shopscope_ops.doctor import _grafana_labs as grafana_labs
 from shopscope_ops.doctor import _prometheus as prometheus
-from shopscope_ops.doctor._collector import Passage, explain, export_errors, judge_queues, judge_taken
+from shopscope_ops.doctor._collector import (
+    Passage,
+    explain,
+    explain_refusal,
+    judge_queues,
+    judge_taken,
+    recent_errors,
+)
 from shopscope_ops.doctor._exposition import Exposition
 from shopscope_ops.doctor._http import Answer, ask
 from shopscope_ops.doctor._marked import SERVICE
@@ -39,13 +46,18 @@ class Collector:
         """Whether its exporters get rid of what they are given."""
         return [Question("queues empty", "collector", lambda: judge_queues(self._passage()))]
 
-    def explain(self, component: str, verdict: Verdict) -> Verdict:
+    def explain(self, component: str, signal: str, verdict: Verdict) -> Verdict:
         """Why a component has not got the request, if the collector knows."""
-        found = explain(self._passage(), component)
+        found = explain(self._passage(), component, signal)
         return failed(f"{verdict.detail}: {found[0]}", found[1]) if found else verdict
 
+    def explain_refusal(self, signal: str, verdict: Verdict) -> Verdict:
+        """Why the collector refused the request, if a processor of its is the reason."""
+        found = explain_refusal(self._passage(), signal)
+        return failed(*found) if found else verdict
+
     def _passage(self) -> Passage:
-        errors = export_errors(self._target.read_log("collector"), time.time())
+        errors = recent_errors(self._target.read_log("collector"), time.time())
         return Passage(self._before, self._scrape(), errors)
 
     def _scrape(self) -> Exposition:
@@ -69,7 +81,7 @@ def prometheus_trail(target: Target, sent: Sent) -> list[Question]:
         return _query(target, prometheus.marked(prometheus.EVENTS, sent.mark))
 
     return [
-        Question("counted the event", "prometheus", lambda: prometheus.judge_counter(events(), sent.mark)),
+        Question("counted the event", "prometheus", lambda: prometheus.judge_counter(events(), sent.mark), "metrics"),
         Question("keeps the exemplar", "prometheus", exemplar),
         Question("labels the resource", "prometheus", lambda: prometheus.judge_labels(events())),
     ]
@@ -121,7 +133,7 @@ def tempo_trail(target: Target, sent: Sent) -> list[Question]:
     def trace() -> Verdict:
         return grafana_labs.judge_trace(ask(url), sent.mark, sent.trace_id)
 
-    return [Question("holds the trace", "tempo", trace)]
+    return [Question("holds the trace", "tempo", trace, "traces")]
 
 
 def loki_trail(target: Target, sent: Sent) -> list[Question]:
@@ -132,7 +144,7 @@ def loki_trail(target: Target, sent: Sent) -> list[Question]:
     def line() -> Verdict:
         return grafana_labs.judge_log_line(ask(url, parameters=parameters), sent.mark, sent.trace_id, sent.span_id)
 
-    return [Question("holds the log line", "loki", line)]
+    return [Question("holds the log line", "loki", line, "logs")]
 
 
 def grafana_checks(target: Target) -> list[Question]:

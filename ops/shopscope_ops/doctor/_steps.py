@@ -21,12 +21,14 @@ class Question:
         name: what is looked at.
         component: where.
         ask: asks and judges.
+        signal: of what it asks for: traces, metrics or logs; "" when it is not known whether that has arrived.
         explain: makes more of a verdict that stayed a failure.
     """
 
     name: str
     component: str
     ask: Callable[[], Verdict]
+    signal: str = ""
     explain: Callable[[Verdict], Verdict] | None = None
 
 

@@ -7,7 +7,7 @@ import orjson
 import pyarrow as pa
 
 from shopscope_ops.doctor._http import Answer, ask
-from shopscope_ops.doctor._marked import JOURNEY, SERVICE
+from shopscope_ops.doctor._marked import JOURNEY
 from shopscope_ops.doctor._report import Verdict, failed, passed
 from shopscope_ops.doctor._request import Sent
 
@@ -61,7 +61,7 @@ def judge_metric(answer: Answer, rows: list[dict[str, Any]], sent: Sent) -> Verd
             if row["value"] != 1:
                 return failed(f"the engine counts {row['value']:g} events for one request", _LOG)
             return passed(f"{_EVENTS} = 1")
-    return _missing(f"point of {_EVENTS}", answer)
+    return _missing(_EVENTS, answer)
 
 
 def judge_exemplar(answer: Answer, rows: list[dict[str, Any]], sent: Sent) -> Verdict:
@@ -81,4 +81,4 @@ def judge_line(answer: Answer, rows: list[dict[str, Any]], sent: Sent) -> Verdic
 def _missing(what: str, answer: Answer) -> Verdict:
     if not answer.is_success:
         return failed(f"the engine cannot be asked for the {what}: {answer.words}", _LOG)
-    return failed(f"the engine of service {SERVICE} has no such {what}", _LOG)
+    return failed(f"the engine has no {what} of the marked request", _LOG)

@@ -1,12 +1,12 @@
 """What is examined: which components there should be, and where."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from shopscope._errors import ShopscopeError
 from shopscope_ops.engines._embedded import OTLP_PORT, PAGE_PORT
 from shopscope_ops.engines._state import state_folder
 
@@ -14,7 +14,7 @@ __all__ = ["Target", "embedded_target", "stack_target", "tail", "target_of"]
 
 # Who hands telemetry on comes before who keeps it.
 _WAY: Final = ("collector", "prometheus", "tempo", "loki", "answers", "alertmanager", "grafana")
-ENGINES: Final = ("embedded",)
+_LOG_LINES: Final = "1000"
 
 
 def _no_log(_: str) -> str:
@@ -108,11 +108,50 @@ def target_of(engine: str, port: int, page_port: int) -> Target:
     """The target of an engine that ``shopscope up`` starts; ports are those of the embedded one.
 
     Raises:
-        ShopscopeError: there is no such engine, or the state folder or the stack's files cannot be found.
+        ShopscopeError: the state folder or the stack's files cannot be found, or Docker cannot be used.
     """
-    if engine not in ENGINES:
-        raise ShopscopeError(f"--engine must be one of {', '.join(ENGINES)}: {engine!r}; choose one of them")
+    if engine == "native":
+        return _native_target(state_folder() / "native")
+    if engine == "docker":
+        return _docker_target()
     return embedded_target(state_folder() / "engine", port, page_port)
+
+
+def _native_target(folder: Path) -> Target:
+    from shopscope_ops.engines.native._background import chosen_ports  # noqa: PLC0415 (only the stack needs them)
+    from shopscope_ops.engines.native._record import read_record  # noqa: PLC0415 (same)
+    from shopscope_ops.engines.native._stack import default_ports  # noqa: PLC0415 (same)
+
+    record = read_record(folder)
+    logs = folder / "stack" / "logs"
+    ports = {**default_ports(), **chosen_ports(), **record.ports}
+    return stack_target("native", ports, record.left_out, folder, lambda name: tail(logs / f"{name}.log"))
+
+
+def _docker_target() -> Target:
+    from shopscope_ops.engines._bundle import bundle_folder  # noqa: PLC0415 (only the stack needs them)
+    from shopscope_ops.engines.docker._compose import Compose, require_docker  # noqa: PLC0415 (same)
+    from shopscope_ops.engines.native import read_components  # noqa: PLC0415 (same)
+
+    require_docker()
+    compose = Compose(bundle_folder(), os.environ)
+    published = {
+        (item["Service"], entry["TargetPort"]): entry["PublishedPort"]
+        for item in compose.containers()
+        for entry in item.get("Publishers") or ()
+        if entry["PublishedPort"]
+    }
+    ports = {
+        f"{name}.{key}": published.get((name, inside), inside)
+        for name, component in read_components().items()
+        for key, inside in component.ports.items()
+    }
+
+    def read_log(name: str) -> str:
+        return compose.read("logs", "--no-color", "--no-log-prefix", "--tail", _LOG_LINES, name)
+
+    # The data are in volumes, on a disk that may be another machine's.
+    return stack_target("docker", ports, {}, None, read_log)
 
 
 def embedded_target(folder: Path, port: int = OTLP_PORT, page_port: int = PAGE_PORT) -> Target:

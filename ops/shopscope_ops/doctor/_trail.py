@@ -31,6 +31,12 @@ class Trail:
         """Clocks that a component tells better than by its ``Date`` header."""
         return {"prometheus": stack.prometheus_skew(self._target)} if "prometheus" in self.running else {}
 
+    def judge(self, sent: Sent, verdict: Verdict) -> Verdict:
+        """The verdict on the sending, with the collector's reason where it has refused something."""
+        if self._collector is None or sent.refusal is None or not sent.refusal.status:
+            return verdict
+        return self._collector.explain_refusal(sent.missing[0], verdict)
+
     def questions(self, sent: Sent) -> list[Question]:
         """The request's way, component by component."""
         found: list[Question] = []
@@ -66,11 +72,11 @@ class Trail:
 
     def _explained(self, question: Question) -> Question:
         collector = self._collector
-        if collector is None or question.component == "collector":
+        if collector is None or not question.signal:
             return question
 
         def explain(verdict: Verdict) -> Verdict:
-            return collector.explain(question.component, verdict)
+            return collector.explain(question.component, question.signal, verdict)
 
         return replace(question, explain=explain)
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from shopscope._errors import ShopscopeError
+from shopscope_ops.engines.command import Engine
 
 __all__ = ["doctor"]
 
@@ -14,7 +15,7 @@ _WRONG_OPTION: Final = 2
 
 
 def doctor(
-    engine: Annotated[str, typer.Option(help="Which engine: embedded, native or docker.")] = "embedded",
+    engine: Annotated[Engine, typer.Option(help="Which engine was started.")] = Engine.EMBEDDED,
     port: Annotated[int, typer.Option(help="Port for telemetry of the embedded engine.")] = 4318,
     page_port: Annotated[int, typer.Option(help="Port of the embedded engine's page.")] = 8600,
     patience: Annotated[str, typer.Option(help="How long a component may take to show what was sent.")] = "20s",

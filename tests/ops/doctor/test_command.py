@@ -34,6 +34,5 @@ def test_options_that_are_wrong(engine):
     """A wrong option is named with what it may be, and the exit code is 2."""
     wrong = doctor(engine, "--engine", "kubernetes")
     assert (2, "") == (wrong.returncode, wrong.stdout)
-    assert "Error: --engine must be one of embedded" in wrong.stderr
-    assert "'kubernetes'; choose one of them" in wrong.stderr
+    assert all(word in wrong.stderr for word in ("'kubernetes'", "'embedded'", "'native'", "'docker'"))
     assert 2 == doctor(engine, "--patience", "long").returncode

@@ -44,8 +44,7 @@ def test_a_disk_that_is_full(engine, kit):
     """The engine refuses what it cannot write; its own words stand in the sentence, with what to do."""
     kit.examine(engine.target())
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    wal = sum(path.stat().st_size for path in (engine.folder / "data").rglob("*") if path.is_file())
-    resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE, (wal // 4, resource.RLIM_INFINITY))
+    resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
     report = kit.examine(engine.target())
     resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE, unlimited)
     assert 1 == report.exit_code

@@ -99,7 +99,7 @@ def test_what_a_refusal_asks_for():
     }
     assert {
         401: "set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<token> with the receiver's token",
-        404: "it takes no OTLP over HTTP at /v1/logs",
+        404: "it takes no OTLP over HTTP at /v1/traces",
         429: "its queue is full",
         500: "look at its log",
     } == fixes
