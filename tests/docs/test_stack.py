@@ -53,3 +53,17 @@ def test_what_is_kept():
     exporters = configuration("collector/agent.yaml")["exporters"].values()
     assert {500_000} == {exporter["sending_queue"]["queue_size"] for exporter in exporters}
     assert "500,000 records" in row("what waits in the collector")[2]
+
+
+def test_override_of_ones_own():
+    """The override that bring-your-own.md shows names files that the container has, and variables that they read."""
+    page = (ROOT / "docs/how-to/bring-your-own.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(# docker-compose\.override\.yml.*?)```", page, re.DOTALL)
+    service = yaml.safe_load(text)["services"]["collector"]
+    mounted = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["collector"][
+        "volumes"
+    ]
+    assert "./collector:/etc/collector:ro" in mounted
+    files = [ROOT / "collector" / argument.removeprefix("--config=/etc/collector/") for argument in service["command"]]
+    read = "".join(file.read_text(encoding="utf-8") for file in files)
+    assert [] == [name for name in service["environment"] if f"${{env:{name}" not in read]
