@@ -138,6 +138,19 @@ def test_more_than_it_can_hold(sink, tmp_path):
         assert expected == len(sink.spans(expected))
 
 
+def test_a_full_queue(sink, tmp_path):
+    """What the queue has no room for is refused and counted; what it has taken arrives when the backend is back."""
+    sink.answer(status=503)
+    changes = once() | {"exporters": {"otlp_http/answers": {"sending_queue": {"queue_size": 4000}}}}
+    request = request_of([span_of(number) for number in range(1000)]).SerializeToString()
+    with CollectorAlone(tmp_path, before(sink), changes=changes).running() as collector:
+        statuses = [post(f"{collector.url}/v1/traces", request) for _ in range(8)]
+        assert {200, 503} == set(statuses)
+        assert 1000 * statuses.count(503) == collector.metric("otelcol_exporter_enqueue_failed_spans")
+        sink.answer()
+        assert 1000 * statuses.count(200) == len(sink.spans(1000 * statuses.count(200)))
+
+
 def test_its_own_telemetry(sink, tmp_path):
     """Its metrics go to Prometheus by themselves, its logs through its pipeline, under a name that a restart keeps."""
     with RawSink.running() as prometheus:

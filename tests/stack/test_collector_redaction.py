@@ -6,6 +6,7 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
+import yaml
 from collector_alone import CollectorAlone, RawSink, before, once, post
 from collector_messages import attributes, logs, metrics, request_of, span_of, spans, trace_id_of, value
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -140,6 +141,18 @@ def test_long_texts(collector, sink):
     long = "x" * 16_370 + " 4111111111111111 " + "y" * 1_000_000
     everything = arrived(collector, sink, "traces", request_of([span_of(0, name=long, note=long)]))
     assert (False, True) == (b"41111" in everything, len(everything) < 20_000)
+
+
+def test_own_keys_and_patterns(tmp_path):
+    """The file that the documentation shows."""
+    page = (Path(__file__).parents[2] / "docs/how-to/collector.md").read_text(encoding="utf-8")
+    changes = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    for pipeline in changes["service"]["pipelines"].values():
+        pipeline["exporters"] = ["otlp_http/answers"]
+    with RawSink.running() as sink, CollectorAlone(tmp_path, before(sink), changes=changes).running() as collector:
+        tags = {"loyalty_id": "abc", "note": "for LC-123456, bob@example.com", "kept": "LC-1"}
+        arrived(collector, sink, "traces", request_of([span_of(0, **tags)]))
+        assert {"loyalty_id": "****", "note": "for ****, ****", "kept": "LC-1"} == sink.span().tags
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
