@@ -30,6 +30,9 @@ _Engine = Annotated[
         help="embedded: one process. native: the stack from programs of this machine. docker: the stack in containers.",
     ),
 ]
+_EngineInUse = Annotated[
+    Engine | None, typer.Option("--engine", help="embedded, native or docker.", show_default="the one that is up")
+]
 _Port = Annotated[
     int, typer.Option("--port", help="Port for telemetry (OTLP over HTTP) and questions; the embedded engine's.")
 ]
@@ -52,50 +55,70 @@ def up(engine: _Engine = Engine.EMBEDDED, port: _Port = 4318, page_port: _PagePo
             _up_embedded(port, page_port)
         else:
             _up_stack(_stack(engine))
+        _note(engine.value)
     except ShopscopeError as error:
         raise _failure(error) from error
 
 
-def down(engine: _Engine = Engine.EMBEDDED) -> None:
+def down(engine: _EngineInUse = None) -> None:
     """Stop the engine that was started with up; its data stay. Doing it again changes nothing."""
     try:
-        sentence = _down_embedded() if engine is Engine.EMBEDDED else _stack(engine).stop()
+        chosen = engine or in_use()
+        sentence = _down_embedded() if chosen is Engine.EMBEDDED else _stack(chosen).stop()
+        if chosen is in_use():
+            _note("")
     except ShopscopeError as error:
         raise _failure(error) from error
     Console(highlight=False, soft_wrap=True).print(sentence, markup=False)
 
 
 def status(
-    engine: _Engine = Engine.EMBEDDED,
+    engine: _EngineInUse = None,
     port: _Port = 4318,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show what the running engine has received, or how each component of a stack is. Ends with 3 when none runs."""
     try:
-        if engine is Engine.EMBEDDED:
+        chosen = engine or in_use()
+        if chosen is Engine.EMBEDDED:
             _status_embedded(port, as_json=as_json)
         else:
-            _status_stack(engine, as_json=as_json)
+            _status_stack(chosen, as_json=as_json)
     except ShopscopeError as error:
         raise _failure(error) from error
 
 
 def logs(
     components: Annotated[list[str] | None, typer.Argument(help="Components such as collector; all when none.")] = None,
-    engine: _Engine = Engine.EMBEDDED,
+    engine: _EngineInUse = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of each, from the end.")] = 100,
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
 ) -> None:
     """Print what the engine, or each component of a stack, has logged."""
     try:
-        if engine is Engine.EMBEDDED:
+        chosen = engine or in_use()
+        if chosen is Engine.EMBEDDED:
             _logs_embedded(components or [], lines, follow=follow)
         else:
-            _stack(engine).show_logs(components or [], lines, follow=follow)
+            _stack(chosen).show_logs(components or [], lines, follow=follow)
     except ShopscopeError as error:
         raise _failure(error) from error
+
+
+def in_use() -> Engine:
+    """The engine that ``shopscope up`` started last; the embedded one when none is up."""
+    from shopscope_ops.engines._in_use import engine_in_use  # noqa: PLC0415 - keeps the command line's start fast
+
+    name = engine_in_use()
+    return Engine(name) if name in list(Engine) else Engine.EMBEDDED
+
+
+def _note(name: str) -> None:
+    from shopscope_ops.engines._in_use import note_engine  # noqa: PLC0415 - keeps the command line's start fast
+
+    note_engine(name)
 
 
 def _stack(engine: Engine) -> _Stack:

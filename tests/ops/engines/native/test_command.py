@@ -24,9 +24,10 @@ def shopscope(tmp_path, choose_ports, programs, monkeypatch):
         environment[f"STACK_{key.upper().replace('.', '_').replace('-', '_')}_PORT"] = str(port)
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments):
+    def run(*arguments, is_unnamed=False):
+        named = [] if is_unnamed else ["--engine", "native"]
         code = "import sys; from shopscope_ops.cli import main; sys.argv = sys.argv[1:]; main()"
-        command = [sys.executable, "-c", code, "shopscope", *arguments, "--engine", "native"]
+        command = [sys.executable, "-c", code, "shopscope", *arguments, *named]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     yield run
@@ -54,11 +55,12 @@ def test_the_stack_comes_up_shows_itself_and_goes_down(shopscope, tmp_path):
     found = states(shopscope)
     assert {"healthy"} == {found[name] for name in ("answers", "prometheus", "alertmanager", "collector")}
     assert {found[name] for name in LEFT_OUT} <= {"left out", "healthy"}
-    assert "0.160.0" in shopscope("status").stdout
+    assert "0.160.0" in shopscope("status", is_unnamed=True).stdout
     running = read_records(tmp_path / "native" / "stack" / "processes.json").values()
-    assert f"The stack is down (it was pid {supervisor.pid})." in shopscope("down").stdout
+    assert f"The stack is down (it was pid {supervisor.pid})." in shopscope("down", is_unnamed=True).stdout
     assert [] == [process.pid for process in (*running, supervisor) if process.is_running()]
     assert "No stack runs from programs of its own." in shopscope("down").stdout
+    assert "No engine that shopscope up started is running." in shopscope("down", is_unnamed=True).stdout
 
 
 def test_a_killed_component_comes_back_and_is_written_down(shopscope, tmp_path):
