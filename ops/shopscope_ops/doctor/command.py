@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from shopscope._errors import ShopscopeError
-from shopscope_ops.engines.command import Engine
+from shopscope_ops.engines.command import Engine, in_use
 
 __all__ = ["doctor"]
 
@@ -15,7 +15,9 @@ _WRONG_OPTION: Final = 2
 
 
 def doctor(
-    engine: Annotated[Engine, typer.Option(help="Which engine was started.")] = Engine.EMBEDDED,
+    engine: Annotated[
+        Engine | None, typer.Option(help="Which engine was started.", show_default="the one that is up")
+    ] = None,
     port: Annotated[int, typer.Option(help="Port for telemetry of the embedded engine.")] = 4318,
     page_port: Annotated[int, typer.Option(help="Port of the embedded engine's page.")] = 8600,
     patience: Annotated[str, typer.Option(help="How long a component may take to show what was sent.")] = "20s",
@@ -34,7 +36,7 @@ def doctor(
     complain = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         patience_seconds = parse_duration(patience)
-        target = target_of(engine, port, page_port)
+        target = target_of(engine or in_use(), port, page_port)
     except ShopscopeError as error:
         complain.print(f"Error: {error}", markup=False)
         raise typer.Exit(_WRONG_OPTION) from error
