@@ -38,7 +38,7 @@ def examine(
     mark = new_mark()
     answers = {name: _identify(target, name) for name in target.components}
     running = tuple(name for name, answer in answers.items() if IDENTITIES[name].version(answer) is not None)
-    holders = {name: port_holder(_port(target, name)) for name in answers if name not in running}
+    holders = {name: _holder(target, name) for name in answers if name not in running}
     first = asked(Question("components answer", target.engine, lambda: _judge_answers(target, answers, holders)))
     if not running and all(answer.is_refused for answer in answers.values()) and not any(holders.values()):
         return Report(target.engine, mark, "", is_anything_running=False, steps=(first,))
@@ -51,6 +51,14 @@ def examine(
 def _identify(target: Target, name: str) -> Answer:
     identity = IDENTITIES[name]
     return ask(target.url(f"{name}.{identity.port}", identity.path))
+
+
+def _holder(target: Target, name: str) -> str:
+    """Who holds a port of a component that does not answer: it may be why it could not start."""
+    for key, port in target.ports.items():
+        if key.partition(".")[0] == name and (holder := port_holder(port)):
+            return f"port {port} is held by {holder}"
+    return ""
 
 
 def _judge_answers(target: Target, answers: Mapping[str, Answer], holders: Mapping[str, str]) -> Verdict:

@@ -83,7 +83,7 @@ def judge_identities(
     Args:
         answers: what each component answered to its identity's question.
         ports: the port of each that was asked.
-        holders: who listens there, by component; "" where nobody does or the system does not tell.
+        holders: which of its ports is held by whom, by component; "" where none is or the system does not tell.
         words: the last error in the log of each that does not answer, or "".
         start: the command that starts them.
     """
@@ -96,7 +96,7 @@ def judge_identities(
     detail = "; ".join(
         _fault(name, answers[name], ports[name], holders.get(name, ""), words.get(name, "")) for name in silent
     )
-    if all(answers[name].is_refused for name in silent):
+    if all(answers[name].is_refused and not holders.get(name) for name in silent):
         return failed(detail, f"run {start}")
     return failed(detail, f"stop what holds the port, or look at the component's log, then run {start}")
 
@@ -110,8 +110,7 @@ def last_error(log: str) -> str:
 def _fault(name: str, answer: Answer, port: int, holder: str, words: str) -> str:
     title = TITLES.get(name, name.capitalize())
     said = f" (its log says: {words})" if words else ""
-    if answer.is_refused:
-        return f"{title} does not answer on port {port}: {answer.words}{said}"
-    who = f", which {holder} holds" if holder else ""
-    what = answer.words if answer.status == 0 or not answer.is_success else "the answer is not that component's"
-    return f"{title} does not answer on port {port}{who}: {what}{said}"
+    is_stranger = answer.is_success
+    what = "the answer is not that component's" if is_stranger else answer.words
+    held = f"; {holder}" if holder else ""
+    return f"{title} does not answer on port {port}: {what}{said}{held}"

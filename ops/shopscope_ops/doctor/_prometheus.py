@@ -1,6 +1,8 @@
 """What Prometheus' answers mean: the event, the exemplar, labels, late samples, alerts, targets."""
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from shopscope_ops.doctor._http import Answer
@@ -22,6 +24,7 @@ __all__ = [
     "judge_prometheus_series",
     "judge_targets",
     "marked",
+    "notifier_errors",
     "skew_seconds",
 ]
 
@@ -33,6 +36,8 @@ SERIES: Final = (
 FIRING: Final = 'ALERTS{alertstate="firing"} offset 1m and ALERTS{alertstate="firing"}'
 OVERFLOWS: Final = "max by (metric, service_name) (shopscope_sdk_overflow_total) > 0"
 _DURATION: Final = "http_server_request_duration_seconds_bucket"
+_RESENT_SECONDS: Final = 90.0
+_NOTIFIER_ERROR: Final = re.compile(r'time=(\S+) .*msg="Error sending alerts".* alertmanager=(\S+) .*err="(.*)"')
 _PROMOTED: Final = ("service_name", "service_instance_id", "deployment_environment_name")
 _LOG: Final = "look at Prometheus' log"
 _ASKED_LATE: Final = "Prometheus rejects out-of-order samples"
@@ -107,27 +112,45 @@ def judge_late(newer: Answer, older: Answer, seconds: float) -> Verdict:
     return passed(f"takes a sample that is {seconds:.0f} s late")
 
 
-def judge_alerting(managers: Answer, fired: Answer, received: Answer) -> Verdict:
+def judge_alerting(
+    managers: Answer, fired: Answer, received: Answer, errors: Mapping[str, str], started: str
+) -> Verdict:
     """Whether what Prometheus fires arrives in Alertmanager.
 
     Args:
         managers: Prometheus' answer to ``/api/v1/alertmanagers``.
         fired: its answer to ``FIRING``.
         received: Alertmanager's answer to ``/api/v2/alerts``.
+        errors: why Prometheus could not send alerts of late, by where it sent them.
+        started: when Alertmanager was started (ISO 8601).
     """
     active = [manager["url"] for manager in managers.document["data"]["activeAlertmanagers"]]
     if not active:
         return failed("Prometheus knows no Alertmanager", "name it under alerting.alertmanagers in prometheus.yml")
     there = {alert["labels"].get("alertname") for alert in received.document}
     firing = {labels.get("alertname", "") for labels, _ in _vector(fired)}
-    if missing := sorted(firing - there):
+    missing = sorted(firing - there)
+    error = next((errors[url] for url in active if url in errors), "")
+    # What one that has just started had before is sent again within a minute.
+    age_seconds = received.received_unix - datetime.fromisoformat(started).timestamp()
+    if missing and (error or age_seconds > _RESENT_SECONDS):
+        why = f": {error}" if error else f" (Prometheus sends to {active[0]})"
         return failed(
-            f"Prometheus fires {', '.join(missing)}, and Alertmanager has not got it (Prometheus sends to {active[0]})",
+            f"Prometheus fires {', '.join(missing)}, and Alertmanager has not got it{why}",
             "correct the target under alerting.alertmanagers in prometheus.yml",
         )
-    if not firing:
+    if not firing - set(missing):
         return passed(f"Prometheus sends to {active[0]}; no alert has fired for a minute yet")
-    return passed(f"Prometheus sends to {active[0]}, and Alertmanager has {', '.join(sorted(firing))}")
+    return passed(f"Prometheus sends to {active[0]}, and Alertmanager has {', '.join(sorted(firing - set(missing)))}")
+
+
+def notifier_errors(log: str, now_unix: float) -> dict[str, str]:
+    """Why Prometheus could not send alerts of late, by Alertmanager's address, from Prometheus' log."""
+    return {
+        match[2]: match[3].replace('\\"', '"')
+        for match in _NOTIFIER_ERROR.finditer(log)
+        if now_unix - datetime.fromisoformat(match[1]).timestamp() < _RESENT_SECONDS
+    }
 
 
 def judge_targets(answer: Answer) -> Verdict:

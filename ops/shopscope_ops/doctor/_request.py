@@ -115,7 +115,7 @@ def judge_sent(sent: Sent, endpoint: str, receiver: str, holder: str = "") -> Ve
         sent: what the SDK says.
         endpoint: where it was to go.
         receiver: what sentences call who should listen there.
-        holder: the process that listens there, if it is not who should.
+        holder: which port is held by whom, if not by who should; else "".
     """
     if sent.fault:
         return failed(f"the SDK could not serve the marked request: {sent.fault}", "correct what it names")
@@ -138,7 +138,7 @@ def _advice(refusal: Answer, holder: str) -> str:
     if refusal.status in (401, 403):
         return "set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<token> with the receiver's token"
     if refusal.status in (404, 405):
-        who = f" ({holder} listens there)" if holder else ""
+        who = f" ({holder})" if holder else ""
         return f"it takes no OTLP over HTTP at /v1/traces{who}: give the port of the collector or engine"
     text = refusal.words.lower()
     if any(word in text for word in ("no space", "disk", "file too large", "could not write")):

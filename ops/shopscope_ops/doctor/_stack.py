@@ -102,6 +102,8 @@ def prometheus_checks(target: Target, mark: str, *, has_alertmanager: bool) -> l
             ask(target.url("prometheus.http", "/api/v1/alertmanagers")),
             _query(target, prometheus.FIRING),
             ask(target.url("alertmanager.http", "/api/v2/alerts")),
+            prometheus.notifier_errors(target.read_log("prometheus"), time.time()),
+            ask(target.url("alertmanager.http", "/api/v2/status")).document["uptime"],
         )
 
     def targets() -> Verdict:

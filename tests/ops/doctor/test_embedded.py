@@ -2,6 +2,7 @@
 
 import os
 import resource
+import socket
 
 import pytest
 
@@ -35,9 +36,20 @@ def test_a_stranger_on_the_port_is_named(engine, kit):
     """A wrong port that somebody else holds: who, and what it answered."""
     report = kit.examine(engine.target(engine.page_port))
     assert 1 == report.exit_code
-    assert f"The engine does not answer on port {engine.page_port}, which " in report.sentence
-    assert f"(pid {engine.process.pid}) holds: HTTP 404; stop what holds the port" in report.sentence
+    held = f"The engine does not answer on port {engine.page_port}: HTTP 404; port {engine.page_port} is held by "
+    assert report.sentence.startswith(held)
+    assert f"(pid {engine.process.pid}); stop what holds the port" in report.sentence
     assert "left out" == outcomes(report)["has the request"]
+
+
+def test_another_port_of_the_component_is_taken(tmp_path, kit):
+    """An engine that could not start because of its page's port: who has that port is told."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        page_port = server.getsockname()[1]
+        report = kit.examine(embedded_target(tmp_path, free_port(), page_port))
+    assert 1 == report.exit_code
+    assert f": Connection refused; port {page_port} is held by " in report.sentence
+    assert f"(pid {os.getpid()}); stop what holds the port" in report.sentence
 
 
 def test_a_disk_that_is_full(engine, kit):
