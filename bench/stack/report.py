@@ -64,7 +64,7 @@ def _show_idle(figures: Figures) -> None:
     names = [who for who, what in figures.values if what == "idle MiB" and who not in {TOTAL, PLAIN}]
     if not names:
         return
-    print("\nidle, without requests")
+    print(f"\nafter {figures.middle(TOTAL, 'idle seconds'):.0f} s without requests")
     _show_rows(figures, (*names, TOTAL, PLAIN), _IDLE)
     _compare(figures, "collector", "memory", "idle MiB")
     for name, reason in figures.left_out.items():

@@ -130,6 +130,7 @@ def _idle(figures: Figures, stack: dict[str, int], beside: dict[str, int], secon
         used = sum(map(_cpu_seconds, family)) - before[name]
         figures.add(name, "idle CPU", used / seconds * 100)
         figures.add(name, "idle MiB", sum(map(_own_bytes, family)) / 2**20)
+    figures.add(TOTAL, "idle seconds", seconds)
     for what in ("idle MiB", "idle CPU"):
         figures.add(TOTAL, what, sum(figures.of(name, what)[-1] for name in stack))
 

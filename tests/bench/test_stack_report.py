@@ -24,6 +24,7 @@ def complete():
     for who, mebibytes in (("collector", 60.0), ("prometheus", 100.0), (TOTAL, 160.0), (PLAIN, 40.0)):
         figures.add(who, "idle MiB", mebibytes)
         figures.add(who, "idle CPU", 1.25)
+    figures.add(TOTAL, "idle seconds", 60.0)
     for who, held in ((AGENT, 30_000.0), (PLAIN, 60_000.0)):
         for what in ("held", "cpu", "whole core", "peak MiB", "refused", "replayed", "replay cpu", "replay wait"):
             figures.add(who, what, held)
@@ -63,6 +64,7 @@ def test_ours_stands_beside_the_plain_one(complete, capsys):
 
     assert f"  {AGENT}, spans/s held: 0.50 x that of {PLAIN} (0.50 to 0.50)" in printed
     assert f"  collector, memory: 1.50 x that of {PLAIN} (1.50 to 1.50)" in printed
+    assert "after 60 s without requests" in printed
     assert f"  {STACK}, first data: 1.10 x that of {PLAIN} (1.10 to 1.10)" in printed
     assert f"  {PLAIN:24}{5120:>16,}{512:>12,} missing{0:>12,} twice" in printed
 
