@@ -43,7 +43,7 @@ def spans(texts: Sequence[str]) -> ExportTraceServiceRequest:
         resource = request.resource_spans.add()
         resource.resource.attributes.extend(attributes(service__name="test", **everywhere(text)))
         scope = resource.scope_spans.add()
-        scope.scope.name = scope.scope.version = text
+        scope.scope.name = scope.scope.version = scope.schema_url = resource.schema_url = text
         scope.scope.attributes.extend(attributes(**everywhere(text)))
         span = span_of(number, name=text, **everywhere(text))
         span.status.message = span.trace_state = text
@@ -89,7 +89,7 @@ def metrics(texts: Sequence[str]) -> ExportMetricsServiceRequest:
         resource = request.resource_metrics.add()
         resource.resource.attributes.extend(attributes(service__name="test", **everywhere(text)))
         scope = resource.scope_metrics.add()
-        scope.scope.name = scope.scope.version = text
+        scope.scope.name = scope.scope.version = scope.schema_url = resource.schema_url = text
         for kind in ("gauge", "sum", "histogram", "exponential_histogram", "summary"):
             metric = scope.metrics.add(name=text, description=text, unit=text)
             point = getattr(metric, kind).data_points.add()
@@ -108,7 +108,7 @@ def logs(texts: Sequence[str]) -> ExportLogsServiceRequest:
         resource = request.resource_logs.add()
         resource.resource.attributes.extend(attributes(service__name="test", **everywhere(text)))
         scope = resource.scope_logs.add()
-        scope.scope.name = scope.scope.version = text
+        scope.scope.name = scope.scope.version = scope.schema_url = resource.schema_url = text
         for body in (text, [text], everywhere(text), text.encode()):
             record = scope.log_records.add(severity_text=text, event_name=text, body=value(body))
             record.attributes.extend(attributes(**everywhere(text)))

@@ -19,6 +19,8 @@ _SEPARATOR = r"(?:[ ._+\x{00a0}-]|%20|%2D)?"
 # Between groups of four, one class costs less than the spelt-out forms of blank and dash.
 _GAP = r"(?:[ ._+\x{00a0}-]|%2[0D])?"
 _IBAN_EXPRESSIONS = 3
+# Go reads every such byte as U+FFFD, in JSON escaped. A class, since one character is searched for as three bytes.
+_NO_TEXT = r"[\x{fffd}\x{fffe}]|\\ufffd"
 _NOT_RE2 = re.compile(r"\(\?<?[=!]|[*+?}]\+")
 _ISSUERS = r"3[0-9]|[456]|2(?:20[0-5]|22[1-9]|2[3-9]|[3-6]|7[01]|720)|8[12]|9792"
 # What stands before a word, which in lists and maps may be an escaped character: they are looked at as JSON.
@@ -33,8 +35,12 @@ class DerivationError(ShopscopeError):
 
 
 def value_patterns() -> tuple[str, ...]:
-    """Forms of secrets, in the SDK's order."""
+    """Forms of secrets, in the SDK's order, and before them bytes that are no text.
+
+    A strict backend refuses a whole request for one such byte, and with it what others have sent.
+    """
     return (
+        _NO_TEXT,
         _derived("_PRIVATE_KEY", ("{0,32}", "*")),
         _derived("_JWT"),
         _parameters(),
@@ -56,7 +62,7 @@ def key_pattern() -> str:
 
 def odd_key_pattern() -> str:
     """Names of keys that may hold a secret themselves: what no attribute's name has, or long runs that are no word."""
-    return r"[@=%\s\"']|[0-9][0-9._-]{11}|[A-Za-z0-9]{24}"
+    return r"[@=%\s\"'\x{fffd}]|[0-9][0-9._-]{11}|[A-Za-z0-9]{24}"
 
 
 def harmless_patterns() -> tuple[str, ...]:

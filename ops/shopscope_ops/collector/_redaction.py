@@ -16,16 +16,16 @@ _NAME_CHARACTERS = 1000
 _VERBS = "GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|QUERY|SELECT|INSERT|UPDATE|MERGE|SET|MGET|HTTP"
 
 #: Of each signal the contexts, and their fields that are texts; attributes and bodies are looked at by ``redaction``.
-_SCOPE = ("name", "version")
+_RESOURCE, _SCOPE = ("schema_url",), ("name", "version", "schema_url")
 _SIGNALS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "trace": {
-        "resource": (),
+        "resource": _RESOURCE,
         "scope": _SCOPE,
         "span": ("name", "status.message", "trace_state"),
         "spanevent": ("name",),
     },
-    "metric": {"resource": (), "scope": _SCOPE, "metric": ("name", "description", "unit"), "datapoint": ()},
-    "log": {"resource": (), "scope": _SCOPE, "log": ("severity_text", "event_name")},
+    "metric": {"resource": _RESOURCE, "scope": _SCOPE, "metric": ("name", "description", "unit"), "datapoint": ()},
+    "log": {"resource": _RESOURCE, "scope": _SCOPE, "log": ("severity_text", "event_name")},
 }
 
 
