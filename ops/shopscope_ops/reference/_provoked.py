@@ -19,6 +19,7 @@ from shopscope_ops.answers import diagnose as answer
 from shopscope_ops.answers.command import _read as read_telemetry
 from shopscope_ops.engines._processes import ProcessError, Program, Supervisor
 from shopscope_ops.engines._state import StateError, held_lock
+from shopscope_ops.engines.docker import DockerError, require_docker
 from shopscope_ops.engines.embedded._options import Options
 from shopscope_ops.engines.embedded._server import PortTakenError
 from shopscope_ops.engines.embedded._server import run as run_engine
@@ -129,6 +130,10 @@ def _failing_program(folder: Path) -> None:
 
 def _plain_release(folder: Path) -> None:
     download(replace(read_components()["tempo"], release="http://releases.example.com/tempo.tar.gz"), folder)
+
+
+def _no_docker(folder: Path) -> None:
+    require_docker({"PATH": str(folder)})
 
 
 def _no_address(_: Path) -> object:
@@ -246,6 +251,12 @@ EXAMPLES: Sequence[Example] = (
         "a component of the stack is neither on PATH nor in the cache, and can be neither downloaded nor built",
         "Follow the message, which has the reason of each way; see [without containers](../how-to/native.md).",
         _plain_release,
+    ),
+    Example(
+        DockerError,
+        "`--engine docker` finds no Docker, no Compose or no daemon, or what Compose was asked for failed",
+        "Follow the message; see [containers](../how-to/docker.md#when-it-does-not-start).",
+        _no_docker,
     ),
     Example(
         SourceError, "the engine's address is none, or its answer cannot be read", "Correct the address.", _no_address
