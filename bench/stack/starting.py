@@ -22,6 +22,7 @@ from bench.stack.surroundings import ROOT, Sink, Surroundings
 from shopscope_ops.engines.native import NativeStack, read_components
 
 _PATIENCE_SECONDS, _POLL_SECONDS = 90.0, 0.05
+_PATHS = {"first metrics": "/v1/metrics", "first spans": "/v1/traces"}
 _QUERY = "count(http_server_request_duration_seconds_count)"
 
 
@@ -57,14 +58,14 @@ def start_stack(around: Surroundings, figures: Figures, idle_seconds: float, bes
 def started_plain(around: Surroundings, figures: Figures, plain: Collector) -> Iterator[int]:
     """The same with the plain collector, until the backend has the request; gives its process id."""
     ports = (free_port(), free_port())
-    began = time.monotonic()
-    with around.sink(ports) as sink, around.collector(plain, ports) as running:
+    with around.sink(ports) as sink, contextlib.ExitStack() as stack:
+        began = time.monotonic()
+        running = stack.enter_context(around.collector(plain, ports))
         with service(f"http://127.0.0.1:{running.port}") as asked:
             figures.add(PLAIN, "started", time.monotonic() - began)
-            paths = {"first metrics": "/v1/metrics", "first spans": "/v1/traces"}
-            firsts = {what: _when(partial(_has_come, sink, path)) for what, path in paths.items()}
+            _when(lambda: _came(sink).keys() >= set(_PATHS.values()))
             _end(asked)
-        _add_first(figures, PLAIN, began, firsts)
+        _add_first(figures, PLAIN, began, {what: _came(sink)[path] for what, path in _PATHS.items()})
         yield running.child.pid
 
 
@@ -116,8 +117,9 @@ def _add_first(figures: Figures, who: str, began: float, moments: dict[str, floa
     figures.add(who, "first", max(moments.values()) - began)
 
 
-def _has_come(sink: Sink, path: str) -> bool:
-    return path in sink.counts()[0]["firsts"]
+def _came(sink: Sink) -> dict[str, float]:
+    """When each path was first asked for."""
+    return dict(sink.counts()[0]["firsts"])
 
 
 def _idle(figures: Figures, stack: dict[str, int], beside: dict[str, int], seconds: float) -> None:
