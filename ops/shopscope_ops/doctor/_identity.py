@@ -89,7 +89,7 @@ def judge_identities(
     """
     silent = [name for name, answer in answers.items() if IDENTITIES[name].version(answer) is None]
     if not silent:
-        return passed(f"{', '.join(answers)}: each answers on its port")
+        return passed(f"each answers on its port: {', '.join(answers)}")
     if len(silent) == len(answers) > 1 and not any(holders.values()):
         where = ", ".join(f"{name} on {ports[name]}" for name in silent)
         return failed(f"nothing runs, no component answers ({where})", f"run {start}")
