@@ -20,6 +20,7 @@ def shopscope(tmp_path, choose_ports, programs, monkeypatch):
     """Runs a sub-command with its state in a folder of the test; the stack is down when the test ends."""
     del programs
     environment = {**os.environ, "SHOPSCOPE_HOME": str(tmp_path), "COLUMNS": "200"}
+    environment["HTTPS_PROXY"] = environment["https_proxy"] = "http://127.0.0.1:1"  # nothing is asked of the outside
     for key, port in choose_ports().items():
         environment[f"STACK_{key.upper().replace('.', '_').replace('-', '_')}_PORT"] = str(port)
     monkeypatch.chdir(tmp_path)

@@ -87,6 +87,7 @@ def tempo(releases, tmp_path, monkeypatch):
     monkeypatch.setattr(find_module, "component", lambda _: part)
     monkeypatch.setenv("SHOPSCOPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return part
 
 
