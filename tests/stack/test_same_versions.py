@@ -42,6 +42,11 @@ def mounts(service):
             yield tuple(volume.split(":")[:2])
 
 
+def is_in(file, source):
+    """Whether a mount brings the file; a named volume brings none."""
+    return source.startswith(".") and file.is_relative_to(ROOT / source)
+
+
 def mebibytes(text):
     number, unit = re.fullmatch(r"(\d+)(m|MiB)", text).groups()
     return int(number), unit
@@ -93,11 +98,14 @@ def test_files_and_data_lie_where_the_component_looks(name):
     part, found = COMPONENTS[name], dict(mounts(SERVICES_OF_FILE[name]))
     assert part.data == found[name]
     assert name in DOCUMENT["volumes"]
-    for file in part.config:
-        source, target = next((s, t) for s, t in found.items() if f"./{file}".startswith(s))
-        inside = Path(target) / Path(file).relative_to(source)
+    configured = [ROOT / place for place in part.config]
+    files = [file for place in configured for file in (place, *place.rglob("*")) if file.is_file()]
+    assert (files != []) == (part.config != ())
+    for file in files:
+        (inside,) = [
+            Path(target) / file.relative_to(ROOT / source) for source, target in found.items() if is_in(file, source)
+        ]
         assert Path("/etc") / name in inside.parents
-        assert (ROOT / file).exists()
 
 
 @pytest.mark.parametrize("name", COMPONENTS)

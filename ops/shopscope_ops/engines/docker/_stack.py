@@ -98,7 +98,7 @@ def password() -> str:
     running = {item["Service"] for item in compose.containers() if item["State"] == "running"}
     if "grafana" not in running:
         raise DockerError("Grafana does not run in a container; start it with shopscope up --engine docker")
-    return compose.read("exec", "--no-TTY", "grafana", "cat", _PASSWORD_FILE).strip()
+    return compose.read("exec", "-T", "grafana", "cat", _PASSWORD_FILE).strip()
 
 
 def _compose() -> Compose:

@@ -132,7 +132,7 @@ def test_password_is_read_from_grafana(docker):
     docker.say(ps=(0, docker.container("grafana"), ""), exec=(0, "c2VjcmV0\n", ""))
     assert "c2VjcmV0" == password()
     (arguments,) = docker.calls("exec")
-    assert ["exec", "--no-TTY", "grafana", "cat", "/var/lib/grafana/admin-password"] == arguments[3:]
+    assert ["exec", "-T", "grafana", "cat", "/var/lib/grafana/admin-password"] == arguments[3:]
 
 
 def test_the_nearest_shop_file_is_given_to_compose(tmp_path, monkeypatch):
