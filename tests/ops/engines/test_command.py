@@ -1,4 +1,4 @@
-"""``shopscope up``, ``down`` and ``status`` with a real engine on free ports."""
+"""``shopscope up``, ``down``, ``status`` and ``logs`` with a real engine on free ports."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from shopscope_ops.engines._processes import read_records
 
 CODE = """
 import typer
-from shopscope_ops.engines.command import down, status, up
+from shopscope_ops.engines.command import down, logs, status, up
 app = typer.Typer()
-for command in (up, down, status):
+for command in (up, down, status, logs):
     app.command()(command)
 app()
 """
@@ -56,6 +56,7 @@ def test_the_engine_comes_up_shows_its_status_and_goes_down(shopscope, ports, tm
     assert "No service has sent anything yet." in status.stdout
     document = json.loads(shopscope("status", *ports[:2], "--json").stdout)
     assert document["engine"] == "embedded"
+    assert "engine | engine ready: OTLP http://127.0.0.1:" in shopscope("logs").stdout
     down, again = shopscope("down"), shopscope("down")
     assert f"The engine is down (it was pid {process.pid})." in down.stdout
     assert "No engine that shopscope up started is running." in again.stdout
@@ -83,3 +84,10 @@ def test_a_taken_port_is_named_with_its_holder(shopscope, ports):
     assert f"(pid {os.getpid()})" in refused.stderr
     assert "choose others with --port and --page-port" in refused.stderr
     assert "No engine that shopscope up started is running." in shopscope("down").stdout
+
+
+def test_logs_that_are_not_there_are_said(shopscope):
+    """Of an engine that was never started, and of components that an embedded engine does not have."""
+    assert "there is no log of an engine that shopscope up started" in shopscope("logs").stderr
+    refused = shopscope("logs", "collector", "--engine", "embedded")
+    assert (1, True) == (refused.returncode, "the embedded engine has no components: collector;" in refused.stderr)

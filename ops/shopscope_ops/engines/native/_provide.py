@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,18 +45,20 @@ def provide(name: str, report: Callable[[str], None] = lambda _: None) -> Path:
 def _bring(part: Component, report: Callable[[str], None]) -> None:
     """Download or build into a folder of its own, which takes its place in the cache when it is complete."""
     reasons = [why_missing(part)]
+    staging = cached_folder(part).with_name(f".incomplete-{part.name}-{part.version}")
     for doing, way in _ways(part):
-        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".incomplete-") as staging:
-            folder = Path(staging) / part.name
-            folder.mkdir()
-            report(doing)
-            try:
-                way(folder)
-            except ProvideError as error:
-                reasons.append(str(error))
-            else:
-                _replace(folder, cached_folder(part))
-                return
+        shutil.rmtree(staging, ignore_errors=True)  # of one that was killed
+        staging.mkdir()
+        report(doing)
+        try:
+            way(staging)
+        except ProvideError as error:
+            reasons.append(str(error))
+        else:
+            _replace(staging, cached_folder(part))
+            return
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
     if not (part.module or part.builder):
         reasons.append("it cannot be built from its Go module")
     raise ProvideError("\n".join([f"{part.name} {part.version} cannot be had:", *(f"    - {why}" for why in reasons)]))

@@ -3,6 +3,8 @@
 import hashlib
 import http.server
 import io
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -11,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from shopscope_ops.engines.native import ProvideError, provide
+from shopscope_ops.engines.native import ProvideError, find_binary, provide
 from shopscope_ops.engines.native import _download as download_module
 from shopscope_ops.engines.native import _find as find_module
 from shopscope_ops.engines.native._download import download
@@ -19,6 +21,14 @@ from shopscope_ops.engines.native._manifest import read_components
 
 PROGRAM = b"#!/bin/sh\necho tempo, version 3.0.3\n"
 ARCHIVE = "tempo_3.0.3.tar.gz"
+PROVIDE = """
+import sys
+from dataclasses import replace
+from shopscope_ops.engines.native import _find, provide, read_components
+part = replace(read_components()["tempo"], release=sys.argv[1], checksums="SHA256SUMS")
+_find.read_components, _find.component = lambda: {"tempo": part}, lambda _: part
+provide("tempo")
+"""
 
 
 def tarball(names, content=PROGRAM):
@@ -42,6 +52,8 @@ class Releases(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.cut, self.asked = {}, set(), []
+        self.is_held, self.released = threading.Event(), threading.Event()
+        self.released.set()
 
     def url(self, name):
         """The address of a file."""
@@ -63,6 +75,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data[: len(data) // 2] if name in self.server.cut else data)
+        if name in self.server.cut:
+            self.wfile.flush()
+            self.server.is_held.set()
+            self.server.released.wait()
 
     def log_message(self, *_):
         """Say nothing."""
@@ -162,6 +178,22 @@ def test_half_a_download_is_never_used(tempo, releases, tmp_path):
     assert [] == left_in(tmp_path / "cache")
     releases.cut = set()
     assert PROGRAM == provide("tempo").read_bytes()
+
+
+def test_a_download_that_was_killed_is_never_used(tempo, releases, tmp_path):
+    """What kill -9 leaves behind is no program, and goes with the next attempt."""
+    publish(releases, tarball(["tempo"]))
+    releases.cut = {ARCHIVE}
+    releases.released.clear()
+    with subprocess.Popen([sys.executable, "-c", PROVIDE, tempo.release]) as process:
+        releases.is_held.wait()
+        process.kill()
+    releases.released.set()
+    assert [ARCHIVE] == left_in(tmp_path / "cache")
+    assert find_binary("tempo") is None
+    releases.cut = set()
+    assert PROGRAM == provide("tempo").read_bytes()
+    assert ["tempo"] == left_in(tmp_path / "cache")
 
 
 def test_an_unreachable_server_is_named_with_all_other_ways(tempo, releases, monkeypatch):
