@@ -112,6 +112,8 @@ def test_tempo_finds_a_trace_and_draws_the_service_graph(stack_with):
     wait_until(by_search, "the search finds it", 60)
     graph = 'traces_service_graph_request_total{client="storefront", server="payment"}'
     assert 1.0 == wait_until(lambda: prometheus.value(graph), "the service graph has the call", 90)
+    (example,) = prometheus.exemplars('traces_service_graph_request_server_seconds_bucket{server="payment"}')
+    assert {"trace_id": trace.hex()} == example
 
 
 def test_loki_keeps_lines_under_few_labels_and_finds_them_by_trace(stack_with):
