@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -193,6 +194,22 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is part of the game."""
+
+
+class TlsServer(_Server):
+    """The endpoint behind TLS."""
+
+    context: ssl.SSLContext
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept; a client that is gone before we look leaves nothing open."""
+        connection, address = self.socket.accept()
+        try:
+            secure = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        except OSError:
+            connection.close()
+            raise
+        return secure, address
 
 
 class _Handler(BaseHTTPRequestHandler):

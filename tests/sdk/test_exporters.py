@@ -16,31 +16,17 @@ import trustme
 from exports import dropped, emit, serving
 from opentelemetry import trace
 from otlp_json import parsed
-from otlp_sink import Answer, Sink
+from otlp_sink import Answer, Sink, TlsServer
 
 import shopscope
 from shopscope import _pipeline
 from shopscope._export._transport import Outcome, Transport
 
 
-class _TlsServer(otlp_sink._Server):
-    context = None
-
-    def get_request(self):
-        """Accept; a client that is gone before we look leaves nothing open."""
-        connection, address = self.socket.accept()
-        try:
-            secure = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        except OSError:
-            connection.close()
-            raise
-        return secure, address
-
-
 @contextlib.contextmanager
 def tls_sink(context):
     """The sink behind TLS."""
-    server = _TlsServer(("127.0.0.1", 0), otlp_sink._Handler)
+    server = TlsServer(("127.0.0.1", 0), otlp_sink._Handler)
     server.context = context
     server.sink = Sink(server.server_address[1])
     server.sink.url = f"https://localhost:{server.server_address[1]}"

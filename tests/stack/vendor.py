@@ -2,14 +2,13 @@
 
 import contextlib
 import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import otlp_sink
 import trustme
-from otlp_sink import Sink
+from exports import serving
+from otlp_sink import Sink, TlsServer
 
 HEADER = "api-key"
 KEY = "0123456789"
@@ -27,37 +26,17 @@ class _Handler(otlp_sink._Handler):
         self.end_headers()
 
 
-class _Server(otlp_sink._Server):
-    context: ssl.SSLContext
-
-    def get_request(self) -> tuple[Any, Any]:
-        """Accept; a client that is gone before we look leaves nothing open."""
-        connection, address = self.socket.accept()
-        try:
-            secure = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        except OSError:
-            connection.close()
-            raise
-        return secure, address
-
-
 @contextlib.contextmanager
 def vendor(folder: Path) -> Iterator[tuple[Sink, Path]]:
     """The vendor while the context lasts, and the certificate of the authority that vouches for it."""
     authority = trustme.CA()
     certificate = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(certificate))
-    server = _Server(("127.0.0.1", 0), _Handler)
+    server = TlsServer(("127.0.0.1", 0), _Handler)
     server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(server.context)
     server.sink = Sink(server.server_address[1])
     server.sink.url = f"https://localhost:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(server):
         yield server.sink, certificate
-    finally:
         server.sink.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
