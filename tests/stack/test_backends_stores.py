@@ -88,8 +88,14 @@ def post(stack, path, body):
     assert 200 == answer.status_code, answer.text
 
 
+def restarted(stack, name):
+    """Stop a component and start it again."""
+    stack.stop_one(name)
+    stack.start_one(name)
+
+
 def test_tempo_finds_a_trace_and_draws_the_service_graph(stack_with):
-    """By id at once, by search within the minute, and who calls whom in Prometheus."""
+    """By id at once, by search within the minute, who calls whom in Prometheus; and it survives a restart."""
     stack = stack_with("tempo")
     trace = secrets.token_bytes(16)
     post(stack, "/v1/traces", call(trace))
@@ -114,6 +120,8 @@ def test_tempo_finds_a_trace_and_draws_the_service_graph(stack_with):
     assert 1.0 == wait_until(lambda: prometheus.value(graph), "the service graph has the call", 90)
     (example,) = prometheus.exemplars('traces_service_graph_request_server_seconds_bucket{server="payment"}')
     assert {"trace_id": trace.hex()} == example
+    restarted(stack, "tempo")
+    wait_until(by_id, "the trace is there after a restart", 60)
 
 
 def test_loki_keeps_lines_under_few_labels_and_finds_them_by_trace(stack_with):
@@ -133,6 +141,8 @@ def test_loki_keeps_lines_under_few_labels_and_finds_them_by_trace(stack_with):
     streams = read_json(
         loki, "/loki/api/v1/series", **{"match[]": "{service_name=~'.+'}", "start": now - 3600 * 10**9, "end": now}
     )["data"]
+    restarted(stack, "loki")
+    assert ["order placed"] == wait_until(lines, "the line is there after a restart", 60)
     (labels,) = [stream for stream in streams if stream["service_name"] == "storefront"]
     assert {
         "service_name": "storefront",
