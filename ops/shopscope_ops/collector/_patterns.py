@@ -21,6 +21,11 @@ _GAP = r"(?:[ ._+\x{00a0}-]|%2[0D])?"
 _IBAN_EXPRESSIONS = 3
 # Go reads every such byte as U+FFFD, in JSON escaped. A class, since one character is searched for as three bytes.
 _NO_TEXT = r"[\x{fffd}\x{fffe}]|\\ufffd"
+_SQL_WORDS = (
+    "SELECT DISTINCT FROM WHERE AND OR NOT IN IS NULL AS ON JOIN LEFT RIGHT INNER OUTER ORDER~BY GROUP~BY HAVING LIMIT"
+    " OFFSET INSERT~INTO INTO VALUES UPDATE SET DELETE~FROM RETURNING COUNT SUM MAX MIN AVG COALESCE LOWER UPPER ASC DESC"
+    " FOR~UPDATE EXISTS LIKE ILIKE BETWEEN CASE WHEN THEN ELSE END TRUE FALSE UNION ALL"
+)
 _NOT_RE2 = re.compile(r"\(\?<?[=!]|[*+?}]\+")
 _ISSUERS = r"3[0-9]|[456]|2(?:20[0-5]|22[1-9]|2[3-9]|[3-6]|7[01]|720)|8[12]|9792"
 # What stands before a word, which in lists and maps may be an escaped character: they are looked at as JSON.
@@ -60,9 +65,11 @@ def key_pattern() -> str:
     return f"(?i:{sdk.SECRET_KEY.pattern})"
 
 
-def odd_key_pattern() -> str:
-    """Names of keys that may hold a secret themselves: what no attribute's name has, or long runs that are no word."""
-    return r"[@=%\s\"'\x{fffd}]|[0-9][0-9._-]{11}|[A-Za-z0-9]{24}"
+def key_name_pattern() -> str:
+    """Names that are no secret themselves: no blank, quote, ``@``, ``=`` or ``%``, and few digits in a row."""
+    letter = r"[A-Za-z\x{80}-\x{fffc}\x{10000}-\x{10ffff}]"
+    other = r"[!#$&(-/:;<>?\[\]^_{|}~*+]"
+    return rf"^[0-9]{{0,3}}(?:{letter}[0-9]{{0,4}}|{other}[0-9]{{0,3}})*$"
 
 
 def harmless_patterns() -> tuple[str, ...]:
@@ -73,7 +80,19 @@ def harmless_patterns() -> tuple[str, ...]:
     host, end, segments = path.partition("/)?")
     clients = r"(?:python-httpx|python-requests|python-urllib3|kube-probe|Prometheus)/[0-9.]{1,11}"
     marks = "|".join(map(re.escape, MARKS))
-    return (f"^{words}$", f"^(?:{clients}|{marks})$", f"^{host}{end}(?:{words}|{segments})$")
+    return (f"^{words}$", f"^(?:{clients}|{marks})$", f"^{host}{end}(?:{words}|{segments})$", _statement())
+
+
+def _statement() -> str:
+    """Statements of SQL that hold names and placeholders alone: the longest texts that most spans have.
+
+    No literal, and no two bare names in a row, so that neither ``bearer abc`` nor ``identified by abc`` is one.
+    """
+    word = f"(?:{'|'.join(_SQL_WORDS.split())})".replace("~", r"\s+")
+    name, value = "[a-z][a-z_]{0,30}", r"(?:\$\d{1,3}|%s|\?|%\([a-z_]{1,30}\)s)(?:::[A-Z]{1,20})?"
+    compared = rf"(?:[<>]=?|!?=|<>)\s*{value}"
+    bare = rf"{name}(?:\s*[(),]|\s*{compared}|\s+{word}\b|\s*$)"
+    return rf"^(?:SELECT|INSERT|UPDATE|DELETE)\s(?:[\s(),*]|{word}\b|{name}\.{name}\b|{compared}|{value}|{bare})*$"
 
 
 def _derived(name: str, *changes: tuple[str, str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from shopscope._redaction._patterns import REDACTED, SECRET_KEY
 from shopscope._redaction._privacy import MAX_CHARACTERS
-from shopscope_ops.collector._patterns import MARKS, harmless_patterns, key_pattern, odd_key_pattern, value_patterns
+from shopscope_ops.collector._patterns import MARKS, harmless_patterns, key_name_pattern, key_pattern, value_patterns
 from shopscope_ops.collector._yaml import in_ottl, quoted
 from shopscope_ops.reference._attribute_table import ATTRIBUTES
 
@@ -48,7 +48,7 @@ def _texts() -> Iterable[str]:
 
 def _attributes(context: str) -> Iterable[str]:
     if context != "metric":
-        yield f"delete_matching_keys({context}.attributes, {in_ottl(odd_key_pattern())})"
+        yield f"keep_matching_keys({context}.attributes, {in_ottl(key_name_pattern())})"
         yield f"truncate_all({context}.attributes, {MAX_CHARACTERS})"
 
 
