@@ -48,13 +48,21 @@ class _Stack(Protocol):
     def show_logs(self, names: Sequence[str], lines: int, *, follow: bool) -> None: ...
 
 
-def up(engine: _Engine = Engine.EMBEDDED, port: _Port = 4318, page_port: _PagePort = 8600) -> None:
+def up(
+    engine: _Engine = Engine.EMBEDDED,
+    port: _Port = 4318,
+    page_port: _PagePort = 8600,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A component to leave out; may be given again. The native engine's.")
+    ] = None,
+) -> None:
     """Start an engine in the background; returns when it takes telemetry. Doing it again changes nothing."""
     try:
+        _require_native(engine, without or [])
         if engine is Engine.EMBEDDED:
             _up_embedded(port, page_port)
         else:
-            _up_stack(_stack(engine))
+            _up_stack(engine, without or [])
         _note(engine.value)
     except ShopscopeError as error:
         raise _failure(error) from error
@@ -132,13 +140,29 @@ def _stack(engine: Engine) -> _Stack:
     return native
 
 
-def _up_stack(stack: _Stack) -> None:
+def _start(engine: Engine, without: Sequence[str], report: Callable[[str], None]) -> str:
+    if engine is Engine.NATIVE:
+        from shopscope_ops.engines import native  # noqa: PLC0415 - keeps the command line's start fast
+
+        return native.start(report, without)
+    return _stack(engine).start(report)
+
+
+def _require_native(engine: Engine, without: Sequence[str]) -> None:
+    if without and engine is not Engine.NATIVE:
+        from shopscope_ops.engines._processes import ProcessError  # noqa: PLC0415 - keeps the command line's start fast
+
+        instead = "in containers, name what is to run: docker compose up -d collector answers"
+        raise ProcessError(f"--without belongs to --engine native, not {engine.value}; {instead}")
+
+
+def _up_stack(engine: Engine, without: Sequence[str]) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with console.status("starting the stack"):
-        sentence = stack.start(lambda doing: console.print(f"  {doing}", markup=False))
+        sentence = _start(engine, without, lambda doing: console.print(f"  {doing}", markup=False))
     out = Console(highlight=False, soft_wrap=True)
     out.print(sentence, markup=False)
-    addresses = {one.name: one.address for one in stack.components() if one.address}
+    addresses = {one.name: one.address for one in _stack(engine).components() if one.address}
     shown = {
         "send telemetry to": "collector",
         "read the answers": "answers",

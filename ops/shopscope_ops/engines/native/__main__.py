@@ -24,10 +24,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m shopscope_ops.engines.native", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--set-port", action="append", default=[], metavar="COMPONENT.PORT=NUMBER")
+    parser.add_argument("--without", action="append", default=[], metavar="COMPONENT")
     options = parser.parse_args()
     ports = {key: int(number) for key, _, number in (text.partition("=") for text in options.set_port)}
     try:
-        _run(options.folder, NativeStack(options.folder / "stack", ports))
+        _run(options.folder, NativeStack(options.folder / "stack", ports, options.without))
     except ShopscopeError as error:
         sys.exit(str(error))
 
@@ -47,6 +48,7 @@ def _run(folder: Path, stack: NativeStack) -> None:
         write_record(folder, StackRecord(ports=stack.ports, left_out=stack.left_out, ready_seconds=ready))
         _say(f"{name} is healthy after {seconds:.1f} s")
 
+    write_record(folder, StackRecord(ports=stack.ports))  # who asks meanwhile finds where to look
     try:
         stack.start(note)
         record = StackRecord(ports=stack.ports, left_out=stack.left_out, ready_seconds=ready, versions=_versions(stack))

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -38,30 +38,32 @@ _POLL_SECONDS = 0.05
 _SHOWN_PORTS = {"answers": "page", "collector": "otlp-http"}
 
 
-def start(report: Callable[[str], None]) -> str:
+def start(report: Callable[[str], None], without: Sequence[str] = ()) -> str:
     """Bring the programs that are missing, and start the stack; returns when it is healthy.
 
     Ports are those of ``stack/components.toml``, or of variables such as ``STACK_COLLECTOR_OTLP_HTTP_PORT``.
 
     Args:
         report: is told in a sentence what is being done.
+        without: components to leave out.
 
     Returns:
         What was done, and what was left out.
 
     Raises:
         ProvideError: the collector cannot be had.
-        ProcessError: a port is taken, or a component did not become healthy.
+        ProcessError: there is no such component, a port is taken, or a component did not become healthy.
         StateError: another command starts or stops it just now, or the folder cannot be written.
     """
+    left_out = [component(name).name for name in without]
     folder = _folder()
     with held_lock(folder, _OWNER):
         if process := _supervisor(folder):
             return f"The stack runs already (pid {process.pid})."
         require_room(folder, _LEAST_BYTES)
-        reasons = _bring(report)
+        reasons = _bring([name for name in read_components() if name not in left_out], report)
         remove_record(folder)
-        pid = _spawn(folder, report)
+        pid = _spawn(folder, left_out, report)
         record = read_record(folder)
         lines = [f"The stack is up (pid {pid}): {', '.join(record.ready_seconds)}."]
         lines += [f"  left out: {name}: {reasons.get(name, why)}" for name, why in record.left_out.items()]
@@ -146,10 +148,10 @@ def _supervisor(folder: Path) -> psutil.Process | None:
     return read_records(folder / "processes.json").get(_NAME)
 
 
-def _bring(report: Callable[[str], None]) -> dict[str, str]:
+def _bring(names: Sequence[str], report: Callable[[str], None]) -> dict[str, str]:
     """Get the programs that are missing; why some cannot be had, by component."""
     reasons = {}
-    for name in read_components():
+    for name in names:
         if find_binary(name):
             continue
         try:
@@ -161,9 +163,10 @@ def _bring(report: Callable[[str], None]) -> dict[str, str]:
     return reasons
 
 
-def _spawn(folder: Path, report: Callable[[str], None]) -> int:
+def _spawn(folder: Path, left_out: Sequence[str], report: Callable[[str], None]) -> int:
     """Start the supervisor detached from us and wait until it says that all is up; nothing stays when that fails."""
     options = [f"--set-port={key}={port}" for key, port in chosen_ports().items()]
+    options += [f"--without={name}" for name in left_out]
     log = _log(folder)
     try:
         log.parent.mkdir(exist_ok=True)

@@ -92,6 +92,22 @@ def test_a_killed_supervisor_leaves_nothing_that_a_new_start_could_meet(shopscop
     assert {"healthy", "left out"} >= set(states(shopscope).values())
 
 
+def test_a_component_that_is_not_wanted_is_left_out(shopscope):
+    """The collector does without it."""
+    started = shopscope("up", "--without", "prometheus", "--without", "alertmanager")
+    assert 0 == started.returncode, started.stderr
+    assert "  left out: prometheus: not wanted" in started.stdout.splitlines()
+    found = states(shopscope)
+    assert ("left out", "left out", "healthy") == (found["prometheus"], found["alertmanager"], found["collector"])
+
+
+def test_only_components_can_be_left_out(shopscope):
+    """And only by the engine that has them."""
+    assert "there is no component 'promtheus'; choose from" in shopscope("up", "--without", "promtheus").stderr
+    refused = shopscope("up", "--without", "loki", "--engine", "embedded", is_unnamed=True)
+    assert "--without belongs to --engine native, not embedded" in refused.stderr
+
+
 def test_an_unknown_component_s_log_is_an_error(shopscope):
     """With the names that there are."""
     failed = shopscope("logs", "grafanna")
