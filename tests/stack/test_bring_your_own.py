@@ -290,8 +290,9 @@ def test_vendor_from_our_collector(collector, tmp_path):
         assert_delivered(sink)
 
 
-def test_vendor_away(collector, tmp_path):
-    """What a killed collector had for a vendor who was away is there when both are back."""
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGKILL])
+def test_vendor_away(ended_by, collector, tmp_path):
+    """What a collector that was stopped or killed had for a vendor who was away is there when both are back."""
     with vendor(tmp_path) as (sink, certificate):
         sink.answer(status=503)
         variables = {
@@ -299,7 +300,7 @@ def test_vendor_away(collector, tmp_path):
             "SHOPSCOPE_VENDOR_HEADERS": f'{{{HEADER}: "{KEY}"}}',
             "SSL_CERT_FILE": str(certificate),
         }
-        with collector(*MERGED["vendor.yaml"], ended_by=signal.SIGKILL, **variables) as (address, _):
+        with collector(*MERGED["vendor.yaml"], ended_by=ended_by, **variables) as (address, _):
             service(tmp_path / "shop", address)
             for name in ("traces", "metrics", "logs"):
                 sink.wait_for_attempts(f"/v1/{name}", 1)
