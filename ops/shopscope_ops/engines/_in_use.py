@@ -20,6 +20,7 @@ def note_engine(name: str) -> None:
     """Remember an engine that was started; empty when it was stopped."""
     with contextlib.suppress(OSError):  # a convenience: whoever cannot write names the engine instead
         if name:
+            state_folder().mkdir(parents=True, exist_ok=True)  # containers keep nothing there
             _file().write_text(name, encoding="utf-8")
         else:
             _file().unlink()

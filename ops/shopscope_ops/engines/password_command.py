@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from shopscope._errors import ShopscopeError
+from shopscope_ops.engines.command import Engine, in_use
 
 
 class _Engine(StrEnum):
@@ -18,12 +19,12 @@ class _Engine(StrEnum):
 
 def password(
     engine: Annotated[
-        _Engine, typer.Option(help="Whose Grafana: in containers, or of the native engine.")
-    ] = _Engine.DOCKER,
+        _Engine | None, typer.Option(help="Whose Grafana.", show_default="the one that is up, else docker")
+    ] = None,
 ) -> None:
     """Print the password of Grafana's user admin, made when Grafana first started. To look, nobody needs it."""
     try:
-        typer.echo(_password(engine))
+        typer.echo(_password(engine or (_Engine.NATIVE if in_use() is Engine.NATIVE else _Engine.DOCKER)))
     except ShopscopeError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"Error: {error}", style="red", markup=False)
         raise typer.Exit(1) from error

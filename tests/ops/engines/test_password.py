@@ -3,7 +3,10 @@
 import stat
 
 import pytest
+from typer.testing import CliRunner
 
+from shopscope_ops.cli import app
+from shopscope_ops.engines._in_use import note_engine
 from shopscope_ops.engines._password import ensure_password, read_password
 from shopscope_ops.engines._state import StateError
 from shopscope_ops.engines.native import NativeStack
@@ -38,3 +41,18 @@ def test_native_grafana_reads_the_file_itself(tmp_path):
     expected = {"GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{tmp_path / 'grafana-admin-password'}}}"}
     assert expected == NativeStack(tmp_path)._admin()
     assert read_password(tmp_path) not in str(expected)
+
+
+def test_command_prints_the_password_of_the_engine_that_is_up(tmp_path, monkeypatch):
+    """The native engine's when that was started; the containers' else, or why there is none."""
+    monkeypatch.setenv("SHOPSCOPE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ensure_password(tmp_path / "native" / "stack")
+    run = CliRunner().invoke
+    assert "the program docker is not on PATH" in run(app, ["password"]).stderr
+    note_engine("native")
+    expected = read_password(tmp_path / "native" / "stack")
+    for options in ([], ["--engine", "native"]):
+        result = run(app, ["password", *options])
+        assert (0, f"{expected}\n") == (result.exit_code, result.stdout)
+    assert 1 == run(app, ["password", "--engine", "docker"]).exit_code
