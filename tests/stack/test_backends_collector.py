@@ -76,7 +76,11 @@ def test_every_loss_of_the_collector_fires(losing):
     assert ([200] * 5, {503}) == (answers[:5], set(answers[5:]))
     prometheus = Prometheus(losing.address("prometheus.http"))
     expected = {"ShopscopeCollectorDropsTelemetry", "ShopscopeCollectorRefuses", "ShopscopeCollectorQueueFull"}
-    wait_until(lambda: expected <= prometheus.firing(), "every loss fires", 90)
+
+    def firing():
+        return {labels["alertname"] for labels, _ in prometheus.rows('ALERTS{alertstate="firing"}')}
+
+    wait_until(lambda: expected <= firing(), "every loss fires", 90)
     assert (15.0, 15.0, 20.0) == (
         prometheus.value("otelcol_receiver_refused_spans_total"),
         prometheus.value('otelcol_exporter_enqueue_failed_spans_total{exporter="otlp_http/tempo"}'),
