@@ -110,7 +110,7 @@ def test_statements(collector, sink):
         "IDENTIFIED BY hunterx",
         "cvv: 1",
     ]
-    texts = [*clean, *("SELECT a.b FROM c WHERE " + text for text in odd)]
+    texts = [*clean, *(f"{clean[0]} AND {text}" for text in odd)]
     got = [
         span.tags["db.query.text"]
         for span in spans_of(collector, sink, [new_span(db__query__text=text) for text in texts])
