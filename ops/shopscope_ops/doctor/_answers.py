@@ -4,17 +4,19 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from shopscope._metrics._names import METRICS, SDK_OVERFLOW
+import orjson
+
+from shopscope._metrics._names import METRICS, SDK_OVERFLOW, SDK_QUEUE_RECORDS
 from shopscope_ops.doctor import _stored as stored
 from shopscope_ops.doctor._http import ask
 from shopscope_ops.doctor._judge import SeriesCount, judge_engine_queue, judge_series
-from shopscope_ops.doctor._marked import SERVICE
+from shopscope_ops.doctor._marked import SDK_NAME, SERVICE
 from shopscope_ops.doctor._report import Verdict, failed, passed
 from shopscope_ops.doctor._request import Sent
 from shopscope_ops.doctor._steps import Question
 from shopscope_ops.doctor._target import Target
 
-__all__ = ["engine_queue", "engine_series", "engine_status", "engine_trail"]
+__all__ = ["engine_queue", "engine_sdks", "engine_series", "engine_status", "engine_trail"]
 
 _NAME: Final = "answers"
 _EVENTS: Final = "shopscope.slo.events"
@@ -72,11 +74,22 @@ def engine_series(target: Target) -> Verdict:
         if metric.unbounded:
             counts += _counts(metric.otlp, _points(endpoint, metric.otlp, now - _RECENT_NANO))
     past = {
-        (row["attributes"], row["service"])
+        (str(orjson.loads(row["attributes"]).get("metric", "")), row["service"])
         for row in _points(endpoint, SDK_OVERFLOW.otlp, now - _LONGER_NANO)
         if row["value"]
     }
     return judge_series(counts, sorted(past))
+
+
+def engine_sdks(target: Target) -> dict[str, str]:
+    """The version of the SDK in each service that sent metrics within the last minute."""
+    rows = _points(target.url("answers.otlp-http"), SDK_QUEUE_RECORDS.otlp, time.time_ns() - _RECENT_NANO)
+    resources = {row["service"]: orjson.loads(row["resource"]) for row in rows}
+    return {
+        service: str(resource.get("telemetry.sdk.version", ""))
+        for service, resource in resources.items()
+        if resource.get("telemetry.sdk.name") == SDK_NAME
+    }
 
 
 def _points(endpoint: str, name: str, since_nano: int) -> list[dict[str, Any]]:

@@ -95,18 +95,22 @@ def _check(target: Target, trail: Trail, answers: Mapping[str, Answer], sent: Se
         "SDK": sent.sdk_version or shopscope.__version__,
         **{name: IDENTITIES[name].version(answers[name]) or "" for name in trail.running},
     }
-    expected = {**target.versions, "SDK": shopscope.__version__}
     skews = {
         TITLES.get(name, name): answer.skew_seconds for name, answer in answers.items() if answer.date
     } | trail.clocks()
     questions = [
         Question("clocks agree", target.engine, lambda: judge_clocks(skews)),
-        Question("versions fit", target.engine, lambda: judge_versions(found, expected, target.start_command)),
+        Question("versions fit", target.engine, lambda: _judge_versions(target, trail, found)),
         *trail.checks(sent.mark),
         Question("room on the disk", target.engine, lambda: judge_room(*_room(target))),
     ]
     absent = [Step("left out", name, left_out(reason), 0.0) for name, reason in target.left_out.items()]
     return [*(asked(question) for question in questions), *absent]
+
+
+def _judge_versions(target: Target, trail: Trail, found: Mapping[str, str]) -> Verdict:
+    expected = {**target.versions, "SDK": shopscope.__version__}
+    return judge_versions(found, expected, trail.sdks(), target.start_command)
 
 
 def _room(target: Target) -> tuple[int | None, str]:

@@ -51,12 +51,15 @@ def judge_clocks(skews: Mapping[str, float | None]) -> Verdict:
     return passed(f"no clock is more than {_MOST_SKEW_SECONDS:g} s off (most: {name}, {abs(known[name]):.1f} s)")
 
 
-def judge_versions(found: Mapping[str, str], expected: Mapping[str, str], start: str) -> Verdict:
+def judge_versions(
+    found: Mapping[str, str], expected: Mapping[str, str], services: Mapping[str, str], start: str
+) -> Verdict:
     """Whether each component has the version that this shopscope was tested with.
 
     Args:
         found: version by component, the SDK among them; "" where it does not tell.
         expected: what they should be; a component that is not in it is only told.
+        services: the SDK's version in each service that sends.
         start: the command that starts the engine.
     """
     wrong = [
@@ -66,6 +69,13 @@ def judge_versions(found: Mapping[str, str], expected: Mapping[str, str], start:
     ]
     if wrong:
         return failed("; ".join(wrong), f"run shopscope down, then {start}, from one installation of shopscope")
+    others = [
+        f"service {name} sends with SDK {version}" for name, version in services.items() if version != expected["SDK"]
+    ]
+    if others:
+        return failed(
+            "; ".join(sorted(others)), f"install shopscope=={expected['SDK']} there: names of metrics may differ"
+        )
     silent = [name for name, version in found.items() if not version]
     told = ", ".join(f"{name} {version}" for name, version in found.items() if version)
     rest = f"{' and '.join(silent)} tell none" if silent else ""

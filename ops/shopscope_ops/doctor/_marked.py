@@ -17,9 +17,10 @@ from prometheus_client import REGISTRY
 import shopscope
 from shopscope._metrics._selfmetrics import SIGNALS
 
-__all__ = ["JOURNEY", "ROUTE", "SERVICE"]
+__all__ = ["JOURNEY", "ROUTE", "SDK_NAME", "SERVICE"]
 
 SERVICE: Final = "shopscope-doctor"
+SDK_NAME: Final = "shopscope"
 JOURNEY: Final = "doctor"
 ROUTE: Final = "/doctor/{mark}"
 _SEND_SECONDS: Final = 5.0

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from shopscope_ops.doctor._http import Answer
 from shopscope_ops.doctor._judge import SeriesCount, judge_series
-from shopscope_ops.doctor._marked import JOURNEY
+from shopscope_ops.doctor._marked import JOURNEY, SDK_NAME
 from shopscope_ops.doctor._report import Verdict, failed, passed
 
 __all__ = [
     "EVENTS",
     "FIRING",
     "OVERFLOWS",
+    "SDKS",
     "SERIES",
     "exemplar_query",
     "judge_alerting",
@@ -25,6 +26,7 @@ __all__ = [
     "judge_targets",
     "marked",
     "notifier_errors",
+    "sdk_versions",
     "skew_seconds",
 ]
 
@@ -32,6 +34,7 @@ EVENTS: Final = "shopscope_slo_events_total"
 SERIES: Final = (
     'topk(5, count by (__name__, service_name, service_instance_id) ({__name__=~".+_(total|count)", service_name!=""}))'
 )
+SDKS: Final = f'count by (service_name, telemetry_sdk_version) (target_info{{telemetry_sdk_name="{SDK_NAME}"}})'
 # Rules are evaluated and alerts sent on every few seconds: what has fired for a minute has been sent.
 FIRING: Final = 'ALERTS{alertstate="firing"} offset 1m and ALERTS{alertstate="firing"}'
 OVERFLOWS: Final = "max by (metric, service_name) (shopscope_sdk_overflow_total) > 0"
@@ -181,6 +184,11 @@ def judge_prometheus_series(series: Answer, overflows: Answer) -> Verdict:
     ]
     past = [(labels.get("metric", ""), labels.get("service_name", "")) for labels, _ in _vector(overflows)]
     return judge_series(counts, sorted(past))
+
+
+def sdk_versions(answer: Answer) -> dict[str, str]:
+    """The SDK's version in each service; ``answer`` is to ``SDKS``."""
+    return {labels.get("service_name", ""): labels.get("telemetry_sdk_version", "") for labels, _ in _vector(answer)}
 
 
 def skew_seconds(answer: Answer) -> float | None:

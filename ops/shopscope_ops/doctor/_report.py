@@ -131,4 +131,5 @@ def _document(step: Step) -> Mapping[str, Any]:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    # The name of a metric stays as it is.
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text

@@ -23,7 +23,16 @@ from shopscope_ops.doctor._request import Sent
 from shopscope_ops.doctor._steps import Question
 from shopscope_ops.doctor._target import Target
 
-__all__ = ["Collector", "grafana_checks", "loki_trail", "prometheus_checks", "prometheus_trail", "tempo_trail"]
+__all__ = [
+    "Collector",
+    "grafana_checks",
+    "loki_trail",
+    "prometheus_checks",
+    "prometheus_sdks",
+    "prometheus_skew",
+    "prometheus_trail",
+    "tempo_trail",
+]
 
 _LATE_SECONDS: Final = 60.0
 _PROTOBUF: Final = {"content-type": "application/x-protobuf"}
@@ -126,6 +135,11 @@ def prometheus_checks(target: Target, mark: str, *, has_alertmanager: bool) -> l
 def prometheus_skew(target: Target) -> float | None:
     """How far Prometheus' clock is ahead of ours."""
     return prometheus.skew_seconds(_query(target, "time()"))
+
+
+def prometheus_sdks(target: Target) -> dict[str, str]:
+    """The version of the SDK in each service that sends metrics."""
+    return prometheus.sdk_versions(_query(target, prometheus.SDKS))
 
 
 def tempo_trail(target: Target, sent: Sent) -> list[Question]:

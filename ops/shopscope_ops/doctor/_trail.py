@@ -31,6 +31,12 @@ class Trail:
         """Clocks that a component tells better than by its ``Date`` header."""
         return {"prometheus": stack.prometheus_skew(self._target)} if "prometheus" in self.running else {}
 
+    def sdks(self) -> dict[str, str]:
+        """The version of the SDK in each service that sends metrics now."""
+        if "prometheus" in self.running:
+            return stack.prometheus_sdks(self._target)
+        return answers.engine_sdks(self._target) if "answers" in self.running else {}
+
     def judge(self, sent: Sent, verdict: Verdict) -> Verdict:
         """The verdict on the sending, with the collector's reason where it has refused something."""
         if self._collector is None or sent.refusal is None or not sent.refusal.status:

@@ -2,7 +2,10 @@
 
 import os
 import resource
+import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -96,3 +99,49 @@ def test_variables_that_would_hide_the_request(engine, kit):
     hiding = {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_SAMPLER": "always_off", "OTEL_LOGS_EXPORTER": "none"}
     assert 0 == kit.examine(engine.target(), **hiding).exit_code
     assert "OTEL_SDK_DISABLED" not in os.environ
+
+
+MANY = """
+import sys, shopscope
+scope = shopscope.init("cart", endpoint=sys.argv[1])
+for number in range(int(sys.argv[2])):
+    shopscope.cache_read(f"cache-{number}", "hit")
+scope.shutdown()
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (850, "shopscope.cache.requests of cart has 850 of 1000 series; take ids out of its label values"),
+        (1100, "More than 1000 series, further ones share one: shopscope_cache_requests of cart; take ids out of"),
+    ],
+)
+def test_a_label_with_too_many_values(engine, kit, count, told):
+    """A real service whose cache names are keys: near the SDK's cap, and past it."""
+    endpoint = f"http://127.0.0.1:{engine.port}"
+    subprocess.run([sys.executable, "-c", MANY, endpoint, str(count)], check=True, stdout=subprocess.DEVNULL)
+    report = kit.examine(engine.target())
+    assert ["series per metric"] == [step.name for step in report.failures]
+    assert report.sentence.startswith(told)
+
+
+def test_a_service_with_another_sdk(engine, kit):
+    """A service whose SDK is not this one's version is named: its metrics may have other names."""
+    older = "import shopscope._configuration._resource as resource\nresource.__version__ = '0.0.1'\n"
+    endpoint = f"http://127.0.0.1:{engine.port}"
+    subprocess.run([sys.executable, "-c", older + MANY, endpoint, "1"], check=True, stdout=subprocess.DEVNULL)
+    assert "Service cart sends with SDK 0.0.1; install shopscope==" in kit.examine(engine.target()).sentence
+
+
+def test_an_engine_that_hangs(engine, kit):
+    """It holds its port and does not answer: that is told, and the examination ends all the same."""
+    engine.process.send_signal(signal.SIGSTOP)
+    try:
+        report = kit.examine(engine.target())
+    finally:
+        engine.process.send_signal(signal.SIGCONT)
+    assert 1 == report.exit_code
+    held = f"The engine does not answer on port {engine.port}: timed out; port {engine.port} is held by "
+    assert report.sentence.startswith(held)
+    assert {"failed"} == {outcomes(report)[name] for name in ("components answer", "sent the request")}

@@ -33,6 +33,11 @@ def test_the_sentence_is_the_first_failure():
     assert "1 steps passed; 1 left out." == report(passed("a"), left_out("b")).sentence
 
 
+def test_a_sentence_begins_with_a_capital():
+    """But the name of a metric or an address stays as it is."""
+    assert "shop_total of cart has many; fix it." == report(failed("shop_total of cart has many", "fix it")).sentence
+
+
 def test_the_largest_skew_is_told():
     """Five seconds either way are within what a Date header can tell; more is a fault of the component named."""
     assert passed("no clock is more than 5 s off (most: tempo, 5.0 s)") == judge_clocks({"loki": 1.0, "tempo": -5.0})
@@ -45,10 +50,15 @@ def test_versions_that_differ():
     """Each that differs is named with what it should be; one that does not tell is no fault."""
     expected = {"SDK": "1.0", "loki": "3.7.6"}
     assert passed("SDK 1.0, loki 3.7.6; tempo tell none") == judge_versions(
-        {"SDK": "1.0", "loki": "3.7.6", "tempo": ""}, expected, "shopscope up"
+        {"SDK": "1.0", "loki": "3.7.6", "tempo": ""}, expected, {"cart": "1.0"}, "shopscope up"
     )
-    verdict = judge_versions({"SDK": "0.9", "loki": "3.7.6"}, expected, "shopscope up")
+    verdict = judge_versions({"SDK": "0.9", "loki": "3.7.6"}, expected, {}, "shopscope up")
     assert "SDK is 0.9, not 1.0" == verdict.detail
+    old = judge_versions({"SDK": "1.0"}, expected, {"cart": "0.8", "search": "1.0"}, "shopscope up")
+    assert ("service cart sends with SDK 0.8", "install shopscope==1.0 there: names of metrics may differ") == (
+        old.detail,
+        old.fix,
+    )
 
 
 def test_series_near_the_cap():

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -17,15 +19,25 @@ NOT_BUILT = ("tempo", "loki", "grafana")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    """The stack without what cannot be built; its components are stopped and started again by the tests."""
+def programs():
+    """The programs that can be built: built in CI, elsewhere found or the tests are skipped."""
     for name in BUILT:
         if find_binary(name) is None:
             if os.environ.get("CI") != "true":
                 pytest.skip(f"{name} is neither on PATH nor in the cache: run make stack-binaries")
             provide(name)
-    ports = {name: free_port() for name in default_ports()}
-    with NativeStack(tmp_path_factory.mktemp("stack"), ports, without=NOT_BUILT) as started:
+
+
+def on_free_ports(folder):
+    """A stack without what cannot be built."""
+    return NativeStack(folder, {name: free_port() for name in default_ports()}, without=NOT_BUILT)
+
+
+@pytest.fixture(scope="module")
+def stack(programs, tmp_path_factory):
+    """The stack; its components are stopped and started again by the tests."""
+    del programs  # they are there
+    with on_free_ports(tmp_path_factory.mktemp("stack")) as started:
         yield started
 
 
@@ -92,6 +104,30 @@ def test_a_request_reaches_every_component(stack, kit):
     report = examine(stack, kit, 20.0)
     assert (0, "20 steps passed; 3 left out.") == (report.exit_code, report.sentence)
     assert set(NOT_BUILT) == {step.component for step in report.steps if str(step.verdict.outcome) == "left out"}
+
+
+OLDER = """
+import sys, shopscope
+import shopscope._configuration._resource as resource
+resource.__version__ = "0.0.1"
+scope = shopscope.init("cart", endpoint=sys.argv[1])
+for number in range(850):
+    shopscope.cache_read(f"cache-{number}", "hit")
+scope.shutdown()
+"""
+
+
+def test_a_service_of_another_version_with_many_series(programs, tmp_path, kit):
+    """Both are found in Prometheus, where the doctor looks when there is one."""
+    del programs  # they are there
+    # Its series stay in Prometheus for five minutes: no other test shall find them.
+    with on_free_ports(tmp_path) as stack:
+        endpoint = stack.address("collector.otlp-http")
+        subprocess.run([sys.executable, "-c", OLDER, endpoint], check=True, capture_output=True)
+        report = examine(stack, kit, 20.0)
+    told = {step.name: step.verdict.detail for step in report.failures}
+    assert "service cart sends with SDK 0.0.1" == told["versions fit"]
+    assert "shopscope_cache_requests_total of cart has 850 of 1000 series" == told["series per metric"]
 
 
 def test_prometheus_is_stopped(stack, kit):
