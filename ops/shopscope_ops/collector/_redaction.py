@@ -68,7 +68,7 @@ def _fields(context: str, fields: Sequence[str]) -> Iterable[str]:
 
 
 def _harmless_name() -> str:
-    return f"^(?:(?:{_VERBS}) )?{harmless_patterns()[0].removeprefix('^')}"
+    return rf"^(?:(?:{_VERBS}) |https://opentelemetry\.io/schemas/)?{harmless_patterns()[0].removeprefix('^')}"
 
 
 def _body() -> Iterable[str]:
