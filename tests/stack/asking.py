@@ -76,10 +76,10 @@ class Prometheus:
         found = read_json(self.address, "/api/v1/query", query=f"{metric}[30m]")["data"]["result"]
         return [(row["metric"], float(when)) for row in found for when, _ in row["values"]]
 
-    def firing(self) -> set[str]:
-        """Names of the alerts that fire."""
-        found = read_json(self.address, "/api/v1/alerts")["data"]["alerts"]
-        return {alert["labels"]["alertname"] for alert in found if alert["state"] == "firing"}
+    def alerts(self) -> list[dict[str, Any]]:
+        """Alerts that are pending or fire."""
+        found: list[dict[str, Any]] = read_json(self.address, "/api/v1/alerts")["data"]["alerts"]
+        return found
 
 
 class Answers:

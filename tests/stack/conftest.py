@@ -15,7 +15,8 @@ from shopscope_ops.engines.native import NativeStack, find_binary, provide, read
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gates import Gate
-from rig import Rig, quick_prometheus
+from otlp_load import Fate
+from rig import Rig, quick_alertmanager, quick_prometheus
 
 # Below the range that systems give to outgoing connections: one of those could take a port before the stack does.
 _FIRST_PORT, _LAST_PORT, _STEP = 10_000, 19_900, 50
@@ -73,10 +74,13 @@ def rig(
     """Prometheus, Alertmanager and the embedded engine, each behind a gate; tests put their collectors before them."""
     del binaries  # they are there
     folder, ports = tmp_path_factory.mktemp("rig"), stack_ports()
-    prometheus = quick_prometheus(folder, ports["collector.telemetry"])
+    quick = {
+        "prometheus": quick_prometheus(folder, ports["collector.telemetry"]),
+        "alertmanager": quick_alertmanager(folder),
+    }
     without = {"collector", *read_components()} - {"answers", "prometheus", "alertmanager"}
     with contextlib.ExitStack() as opened:
-        stack = opened.enter_context(NativeStack(folder / "backends", ports, without, {"prometheus": prometheus}))
+        stack = opened.enter_context(NativeStack(folder / "backends", ports, without, quick))
         targets = {"traces": "answers.otlp-http", "metrics": "prometheus.http", "logs": "answers.otlp-http"}
         gates = {signal: opened.enter_context(Gate.before(ports[name])) for signal, name in targets.items()}
         yield Rig(folder, ports, stack, gates)
@@ -90,12 +94,11 @@ def shop_base() -> int:
 
 @pytest.fixture(scope="session")
 def fault_table() -> Callable[..., None]:
-    """Adds a row to the table that is printed at the end: the fault, the load, its fate and what else is to be said."""
+    """Adds a row to the table that is printed at the end."""
 
-    def add(fault: str, load: Any, fate: Any, note: str = "") -> None:
-        refused = sum(count for status, count in load.answers.items() if status != 200)
+    def add(fault: str, signal: str, fate: Fate, refused: int | None, note: str = "") -> None:
         numbers = (fate.acknowledged, fate.arrived, fate.lost, fate.twice, refused)
-        _rows.append((fault, load.signal, *(f"{number:,}" for number in numbers), note))
+        _rows.append((fault, signal, *("" if number is None else f"{number:,}" for number in numbers), note))
 
     return add
 

@@ -58,8 +58,8 @@ def trace_batch(run: str, size: int, padding: str = "") -> bytes:
     return request.SerializeToString()
 
 
-def log_batch(run: str, size: int) -> bytes:
-    """A request with ``size`` log records."""
+def log_batch(run: str, size: int, padding: str = "") -> bytes:
+    """A request with ``size`` log records, longer by the padding."""
     request = ExportLogsServiceRequest()
     group = request.resource_logs.add()
     _described(group.resource, run)
@@ -68,7 +68,7 @@ def log_batch(run: str, size: int) -> bytes:
     for number in range(size):
         record = scoped.log_records.add(trace_id=_MARK + number.to_bytes(8, "big"), span_id=b"\1" * 8)
         record.time_unix_nano, record.severity_number, record.severity_text = now, 9, "INFO"
-        record.body.string_value = "order placed"
+        record.body.string_value = f"order placed {padding}"
     return request.SerializeToString()
 
 
@@ -129,6 +129,8 @@ class Load:
         connections: how many requests are under way at once.
         rate: batches a second; as fast as possible when 0.
         retries: whether a batch that was refused is sent again.
+        padding: makes each span or record so much longer.
+        age_seconds: how old the first points are.
         headers: sent beside the content type.
         acknowledged: marks of batches that were answered 200.
         resent: marks of batches that were sent more than once, because they were refused or not answered.
@@ -142,6 +144,7 @@ class Load:
     rate: float = 0.0
     retries: bool = True
     padding: str = ""
+    age_seconds: int = 60
     headers: dict[str, str] = field(default_factory=dict)
     run: str = field(default_factory=lambda: secrets.token_hex(3))
     acknowledged: set[int] = field(default_factory=set)
@@ -151,7 +154,7 @@ class Load:
     def __post_init__(self) -> None:
         options = {"padding": self.padding} if self.padding else {}
         self._body = _BATCHES[self.signal](self.run, self.size, **options)
-        self._began_nano = (time.time_ns() // 10**9 - 60) * 10**9
+        self._began_nano = (time.time_ns() // 10**9 - self.age_seconds) * 10**9
         self._next = self._first = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -166,6 +169,11 @@ class Load:
     def items(self) -> int:
         """How many spans, records or points were acknowledged."""
         return len(self.acknowledged) * self.size
+
+    @property
+    def refused(self) -> int:
+        """How many requests were not acknowledged."""
+        return self.answers.total() - self.answers[200]
 
     def send(self, batches: int) -> None:
         """Send so many batches and come back when each is acknowledged (or refused, where nothing is sent again)."""

@@ -3,8 +3,9 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ EXPORTERS = {"traces": "otlp_http/tempo", "metrics": "otlp_http/prometheus", "lo
 BACKENDS = tuple(name for name in read_components() if name != "collector")
 _PATHS = {"traces": "", "metrics": "/api/v1/otlp", "logs": ""}
 # What takes minutes in production takes seconds here, and proves the same.
-_QUICK = {"timeout": "1s", "retry_on_failure": {"initial_interval": "100ms", "max_interval": "500ms"}}
+_QUICK = {"timeout": "3s", "retry_on_failure": {"initial_interval": "100ms", "max_interval": "500ms"}}
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,6 +42,15 @@ def quick_prometheus(folder: Path, telemetry_port: int) -> Path:
     (job,) = document["scrape_configs"]
     job["static_configs"].append({"targets": [f"127.0.0.1:{telemetry_port}"], "labels": {"job": "collector"}})
     path = folder / "prometheus.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def quick_alertmanager(folder: Path) -> Path:
+    """The stack's Alertmanager that waits for no group to fill."""
+    document = yaml.safe_load((ROOT / "stack/alertmanager/alertmanager.yml").read_text(encoding="utf-8"))
+    document["route"] |= {"group_wait": "0s", "group_interval": "1s"}
+    path = folder / "alertmanager.yml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path
 
@@ -98,15 +108,24 @@ class Rig:
         self.answers = Answers(self.backends.address("answers.otlp-http"))
 
     @contextlib.contextmanager
-    def collector(self, changes: Mapping[str, Any] | None = None) -> Iterator[Collector]:
-        """A collector with fresh data while the context lasts; ``changes`` are merged into its configuration."""
+    def collector(self, changes: Mapping[str, Any] | None = None, overlays: Sequence[str] = ()) -> Iterator[Collector]:
+        """A collector with fresh data while the context lasts.
+
+        Args:
+            changes: merged into its configuration last.
+            overlays: files of ``collector/`` over agent.yaml.
+        """
         for gate in self.gates.values():
             gate.open()
+            gate.unanswered.clear()
         folder = self.folder / f"collector-{time.monotonic_ns()}"
         folder.mkdir()
         main = folder / "agent.yaml"
-        document = yaml.safe_load((ROOT / "collector/agent.yaml").read_text(encoding="utf-8"))
-        main.write_text(yaml.safe_dump(merged(merged(document, self._quick()), changes or {})), encoding="utf-8")
+        documents = [
+            yaml.safe_load((ROOT / "collector" / name).read_text(encoding="utf-8"))
+            for name in ("agent.yaml", *overlays)
+        ]
+        main.write_text(yaml.safe_dump(reduce(merged, [*documents, self._quick(), changes or {}])), encoding="utf-8")
         with NativeStack(folder, ports=self.ports, without=BACKENDS, config={"collector": main}) as stack:
             yield Collector(stack)
 
@@ -124,9 +143,13 @@ class Rig:
         requests, self.gates[signal].unanswered = self.gates[signal].unanswered, []
         return sum(items_in(signal, request) for request in requests)
 
-    def paged(self) -> set[str]:
-        """Names of the alerts that the webhook's receiver has."""
-        return {alert["labels"]["alertname"] for alert in read_json(self.answers.address, "/api/alerts")["alerts"]}
+    def firing(self) -> set[tuple[str, str]]:
+        """Name and signal of the alerts that fire in Prometheus."""
+        return {_named(alert) for alert in self.prometheus.alerts() if alert["state"] == "firing"}
+
+    def told(self) -> set[tuple[str, str]]:
+        """Name and signal of the alerts that Alertmanager has told the webhook's receiver."""
+        return {_named(alert) for alert in read_json(self.answers.address, "/api/alerts")["alerts"]}
 
     def _rows(self, load: Load) -> Counter[tuple[int, str]]:
         table = {"traces": "spans", "logs": "logs"}[load.signal]
@@ -145,3 +168,8 @@ class Rig:
         }
         pipelines = {signal: {"exporters": [name]} for signal, name in EXPORTERS.items()}
         return {"exporters": exporters, "service": {"pipelines": pipelines}}
+
+
+def _named(alert: Mapping[str, Any]) -> tuple[str, str]:
+    labels = alert["labels"]
+    return labels["alertname"], labels.get("signal", labels.get("data_type", ""))
