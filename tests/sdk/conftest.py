@@ -20,6 +20,7 @@ import structlog
 
 import shopscope
 from shopscope import _pipeline, _scope
+from shopscope._export import _worker
 from shopscope._logging import _logs
 from shopscope._metrics import _selfmetrics
 
@@ -194,6 +195,12 @@ def program(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..
             return running
 
         yield start
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports that fail are tried again at once."""
+    monkeypatch.setattr(_worker, "_FIRST_BACKOFF_SECONDS", 0.02)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -11,7 +11,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otlp_sink import Sink
 
 import shopscope
-from shopscope._export import _worker
 
 TRACES = "/v1/traces"
 
@@ -99,11 +98,6 @@ def test_endpoint_that_is_absent_and_comes(observe, free_port, capsys):
     output = capsys.readouterr().out
     assert (1, 1) == (output.count("cannot send traces to"), output.count("sends traces to"))
     assert 0 == dropped("traces", "shutdown")
-
-
-@pytest.fixture
-def quick_retries(monkeypatch):
-    monkeypatch.setattr(_worker, "_FIRST_BACKOFF_SECONDS", 0.02)
 
 
 @pytest.mark.usefixtures("quick_retries")
