@@ -46,8 +46,8 @@ def value_patterns() -> tuple[str, ...]:
     """
     return (
         _NO_TEXT,
-        _derived("_PRIVATE_KEY", ("{0,32}", "*")),
-        _derived("_JWT"),
+        derived("_PRIVATE_KEY", ("{0,32}", "*")),
+        derived("_JWT"),
         _parameters(),
         _header(),
         _key_and_value(),
@@ -95,7 +95,7 @@ def _statement() -> str:
     return rf"^(?:SELECT|INSERT|UPDATE|DELETE)\s(?:[\s(),*]|{word}\b|{name}\.{name}\b|{compared}|{value}|{bare})*$"
 
 
-def _derived(name: str, *changes: tuple[str, str]) -> str:
+def derived(name: str, *changes: tuple[str, str]) -> str:
     """The source of one of the SDK's patterns with these changes, checked to be RE2.
 
     Raises:
@@ -135,7 +135,7 @@ def _quoted() -> str:
 
 
 def _parameters() -> str:
-    return _derived("_PARAMETERS", ("{0,80}", "*"), (r" )[^\r\n]*", r" )[ \t]*" + _unmarked(r"\r\n", r" \t")))
+    return derived("_PARAMETERS", ("{0,80}", "*"), (r" )[^\r\n]*", r" )[ \t]*" + _unmarked(r"\r\n", r" \t")))
 
 
 def _header() -> str:
@@ -159,7 +159,7 @@ def _key_and_value() -> str:
 
 
 def _schemes() -> str:
-    words = _derived(
+    words = derived(
         "_SCHEME",
         ("(?<![A-Za-z])", rf"(?:\b|[0-9_]|{_ESCAPED})"),
         (r"\s{1,8}", r"\s+"),
@@ -167,7 +167,7 @@ def _schemes() -> str:
     )
     # Base64 of a text with a colon: as the first, second or third of three bytes it has letters of its own.
     colon = f"(?:O[g-v]|{_BASE64}[DTjz][o-r]|{_BASE64}{{2}}[AEIMQUYcgkosw048]6)"
-    basic = _derived(
+    basic = derived(
         "_BASIC",
         ("(?<![A-Za-z])(basic)", rf"(?:\b|[0-9_]|{_ESCAPED})(?i:basic)"),
         (r"\s{1,8}", r"\s+"),
@@ -178,7 +178,7 @@ def _schemes() -> str:
 
 def _api_keys() -> str:
     """At the beginning of a word alone, which an escaped character may stand before: anywhere would cost threefold."""
-    keys = _derived("_API_KEY", ("(?<![A-Za-z0-9])", ""))
+    keys = derived("_API_KEY", ("(?<![A-Za-z0-9])", ""))
     return rf"(?:{_START}|%[0-9A-Fa-f]{{2}}){keys}"
 
 
@@ -186,7 +186,7 @@ def _user_info() -> str:
     # In place of (?!\d{1,5}/): no digit, or digits before something else than a slash, or more than a port has.
     no_port = r"(?:[^\d\s]\S*|\d{1,5}[^\d/\s]\S*|\d{6}\S*)?"
     user = _unmarked(r"\s/?#", "@")
-    return _derived(
+    return derived(
         "_USER_INFO",
         (r"[^\s/?#]{0,512}@", f"(?:{user})?@"),
         (r"{0,256}:(?!\d{1,5}/)\S{0,256}", f"*:{no_port}"),
@@ -194,7 +194,7 @@ def _user_info() -> str:
 
 
 def _email() -> str:
-    return _derived(
+    return derived(
         "_EMAIL",
         ("(?!%40)", ""),
         (r"\x00-\x1f]|(?<=\w)'(?=\w)){1,64}", r"\x00-\x1f]|[\pL\pN_]')+"),

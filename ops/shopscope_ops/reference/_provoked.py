@@ -17,6 +17,8 @@ from shopscope.config import Shop, load_shop
 from shopscope_ops.answers import UnknownJourneyError
 from shopscope_ops.answers import diagnose as answer
 from shopscope_ops.answers.command import _read as read_telemetry
+from shopscope_ops.collector import DerivationError
+from shopscope_ops.collector._patterns import derived
 from shopscope_ops.engines._processes import ProcessError, Program, Supervisor
 from shopscope_ops.engines._state import StateError, held_lock
 from shopscope_ops.engines.docker import DockerError, require_docker
@@ -130,6 +132,10 @@ def _failing_program(folder: Path) -> None:
 
 def _plain_release(folder: Path) -> None:
     download(replace(read_components()["tempo"], release="http://releases.example.com/tempo.tar.gz"), folder)
+
+
+def _changed_pattern(_: Path) -> object:
+    return derived("_JWT", ("(?<!x)", ""))
 
 
 def _no_docker(folder: Path) -> None:
@@ -257,6 +263,12 @@ EXAMPLES: Sequence[Example] = (
         "`--engine docker` finds no Docker, no Compose or no daemon, or what Compose was asked for failed",
         "Follow the message; see [containers](../how-to/docker.md#when-it-does-not-start).",
         _no_docker,
+    ),
+    Example(
+        DerivationError,
+        "`shopscope generate` meets a list of secrets that it does not know: the SDK's has changed",
+        "Derive the pattern anew in `ops/shopscope_ops/collector/_patterns.py`.",
+        _changed_pattern,
     ),
     Example(
         SourceError, "the engine's address is none, or its answer cannot be read", "Correct the address.", _no_address
