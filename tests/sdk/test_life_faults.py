@@ -56,11 +56,6 @@ def app():
     return application
 
 
-@pytest.fixture
-def quick_retries(monkeypatch):
-    monkeypatch.setattr(_worker, "_FIRST_BACKOFF_SECONDS", 0.02)
-
-
 @pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_fault_and_recovery(observe, sink, app, call, capsys, fault):
