@@ -130,7 +130,7 @@ def _native_target(folder: Path) -> Target:
 
 def _docker_target() -> Target:
     from shopscope_ops.engines._bundle import bundle_folder  # noqa: PLC0415 (only the stack needs them)
-    from shopscope_ops.engines.docker._compose import Compose, require_docker  # noqa: PLC0415 (same)
+    from shopscope_ops.engines.docker._compose import Compose, DockerError, require_docker  # noqa: PLC0415 (same)
     from shopscope_ops.engines.native import read_components  # noqa: PLC0415 (same)
 
     require_docker()
@@ -148,7 +148,10 @@ def _docker_target() -> Target:
     }
 
     def read_log(name: str) -> str:
-        return compose.read("logs", "--no-color", "--no-log-prefix", "--tail", _LOG_LINES, name)
+        try:
+            return compose.read("logs", "--no-color", "--no-log-prefix", "--tail", _LOG_LINES, name)
+        except DockerError:  # without its log a component is examined all the same
+            return ""
 
     # The data are in volumes, on a disk that may be another machine's.
     return stack_target("docker", ports, {}, None, read_log)

@@ -6,12 +6,13 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from shopscope._errors import ShopscopeError
+from shopscope._errors import ConfigError, ShopscopeError
 from shopscope_ops.engines.command import Engine, in_use
 
 __all__ = ["doctor"]
 
 _WRONG_OPTION: Final = 2
+_NOTHING_RUNS: Final = 3
 
 
 def doctor(
@@ -39,7 +40,8 @@ def doctor(
         target = target_of(engine or in_use(), port, page_port)
     except ShopscopeError as error:
         complain.print(f"Error: {error}", markup=False)
-        raise typer.Exit(_WRONG_OPTION) from error
+        # Where there is no Docker, or no state folder, nothing of the engine can run.
+        raise typer.Exit(_WRONG_OPTION if isinstance(error, ConfigError) else _NOTHING_RUNS) from error
     with complain.status("following a request"):
         report = examine(target, patience_seconds)
     if as_json:

@@ -36,3 +36,11 @@ def test_options_that_are_wrong(engine):
     assert (2, "") == (wrong.returncode, wrong.stdout)
     assert all(word in wrong.stderr for word in ("'kubernetes'", "'embedded'", "'native'", "'docker'"))
     assert 2 == doctor(engine, "--patience", "long").returncode
+
+
+def test_docker_that_is_missing(engine, tmp_path, monkeypatch):
+    """Without Docker nothing of its engine runs; what to do is said."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = doctor(engine, "--engine", "docker")
+    assert 3 == missing.returncode
+    assert "Error: the program docker is not on PATH; install Docker" in missing.stderr

@@ -1,6 +1,7 @@
 """The doctor and the real stack: collector, Prometheus, Alertmanager and the engine, with one fault at a time."""
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -9,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from shopscope_ops.doctor._target import stack_target, tail
+from shopscope_ops.doctor._target import stack_target, tail, target_of
 from shopscope_ops.engines._probes import free_port
-from shopscope_ops.engines.native import NativeStack, find_binary, provide
+from shopscope_ops.engines.native import NativeStack, find_binary, provide, read_components
 from shopscope_ops.engines.native._stack import default_ports
 
 BUILT = ("collector", "prometheus", "alertmanager")
@@ -244,3 +245,43 @@ def test_redaction_that_fails_drops(stack, kit):
         "failed to execute statement: set(span.name, "
     )
     assert report.sentence.endswith("; correct transform/texts in the collector's configuration.")
+
+
+DOCKER = """#!{python}
+import json, sys
+from pathlib import Path
+
+arguments = sys.argv[1:]
+if "ps" in arguments:
+    print(Path(__file__).with_name("containers").read_text())
+elif "logs" in arguments:
+    print((Path({logs!r}) / (arguments[-1] + ".log")).read_text())
+else:
+    print("2.40.3")
+"""
+
+
+def test_containers_and_their_ports(stack, kit, tmp_path, monkeypatch):
+    """No daemon can be started here: Docker's answers name the ports of the real components and have their logs."""
+    rows = [
+        {
+            "Service": part.name,
+            "Publishers": [
+                {"TargetPort": inside, "PublishedPort": stack.ports[f"{part.name}.{name}"]}
+                for name, inside in part.ports.items()
+            ],
+        }
+        for part in read_components().values()
+    ]
+    (tmp_path / "containers").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    program = tmp_path / "docker"
+    program.write_text(DOCKER.format(python=sys.executable, logs=str(stack.folder / "logs")), encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    target = target_of("docker", 0, 0)
+    report = kit.examine(target, 20.0)
+    assert {("docker", "components answer")} == failures(report)
+    tempo = f"Tempo does not answer on port {stack.ports['tempo.http']}: Connection refused; Loki does not"
+    assert report.sentence.startswith(tempo)
+    assert report.sentence.endswith("; run shopscope up --engine docker.")
+    assert "Everything is ready" in target.read_log("collector")
