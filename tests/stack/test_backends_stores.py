@@ -139,7 +139,7 @@ def test_loki_keeps_lines_under_few_labels_and_finds_them_by_trace(stack_with):
     assert ["order placed"] == wait_until(lines, "the line is found by its trace", 60)
     now = time.time_ns()
     streams = read_json(
-        loki, "/loki/api/v1/series", **{"match[]": "{service_name=~'.+'}", "start": now - 3600 * 10**9, "end": now}
+        loki, "/loki/api/v1/series", **{"match[]": '{service_name=~".+"}', "start": now - 3600 * 10**9, "end": now}
     )["data"]
     restarted(stack, "loki")
     assert ["order placed"] == wait_until(lines, "the line is there after a restart", 60)
