@@ -48,7 +48,7 @@ def measure(around: Surroundings, figures: Figures, options: argparse.Namespace)
 
 
 def parse() -> argparse.Namespace:
-    """Options; the defaults take about five minutes on two cores."""
+    """Options; the defaults take four to six minutes on two cores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=2, help="of the whole stack; 0 leaves start and memory out")
     parser.add_argument("--idle", type=float, default=60.0, help="seconds until memory is read")
