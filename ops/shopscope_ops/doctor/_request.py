@@ -25,6 +25,24 @@ _REACH: Final = ("HEADERS", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "
 _PREFIX: Final = "OTEL_EXPORTER_OTLP_"
 _SIGNALS: Final = ("traces", "metrics", "logs")
 _RESOURCE: Final = {"attributes": [{"key": "service.name", "value": {"stringValue": SERVICE}}]}
+# What to do, by what the words of a refusal have in them.
+_REMEDIES: Final = (
+    (
+        ("http 401", "http 403"),
+        "set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<token> with the receiver's token",
+    ),
+    (
+        ("https server",),
+        "it wants TLS: give --endpoint https://..., and OTEL_EXPORTER_OTLP_CERTIFICATE for an authority of your own",
+    ),
+    (
+        ("no space", "disk", "file too large", "could not write"),
+        "make room on the disk of its data folder; it takes telemetry again by itself",
+    ),
+    (("http 429",), "its queue is full: send less, or give it more CPU or a faster disk"),
+    (("memory",), "its memory limit is reached: look at its queues below, or raise the limit"),
+)
+_OF_CERTIFICATES: Final = "set OTEL_EXPORTER_OTLP_CERTIFICATE to the file of the authority that signed its certificate"
 _WHY: Final = "shopscope doctor asks why it is refused"
 
 
@@ -99,7 +117,10 @@ def send_marked(endpoint: str, mark: str, environment: Mapping[str, str] = os.en
     if process.returncode != 0:
         return Sent(mark, fault=_last_line(process.stderr) or f"exit code {process.returncode}")
     sent = _read(mark, json.loads(_last_line(process.stdout)))
-    return sent if sent.is_delivered else replace(sent, refusal=_ask_why(sent, endpoint, environment))
+    # By https the reason is in the SDK's words alone, which checks certificates as a service does.
+    if sent.is_delivered or not endpoint.startswith("http://"):
+        return sent
+    return replace(sent, refusal=_ask_why(sent, endpoint, environment))
 
 
 def otlp_headers(environment: Mapping[str, str]) -> dict[str, str]:
@@ -127,7 +148,8 @@ def judge_sent(sent: Sent, endpoint: str, receiver: str, holder: str = "") -> Ve
     where = f"{receiver} at {endpoint}"
     if sent.refusal is None or sent.refusal.is_success:
         told = "; ".join(sent.messages) or "no reason is known"
-        return failed(f"the SDK did not get everything to {where}: {told}", "run it again; it may have been passing")
+        fix = _OF_CERTIFICATES if "certificate" in told.lower() else "run it again; it may have been passing"
+        return failed(f"the SDK did not get everything to {where}: {told}", fix)
     words = sent.refusal.words
     if sent.refusal.status == 0:
         return failed(f"the SDK cannot reach {where}: {words}", "start what should listen there with shopscope up")
@@ -135,19 +157,11 @@ def judge_sent(sent: Sent, endpoint: str, receiver: str, holder: str = "") -> Ve
 
 
 def _advice(refusal: Answer, holder: str) -> str:
-    if refusal.status in (401, 403):
-        return "set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<token> with the receiver's token"
     if refusal.status in (404, 405):
         who = f" ({holder})" if holder else ""
         return f"it takes no OTLP over HTTP at /v1/traces{who}: give the port of the collector or engine"
     text = refusal.words.lower()
-    if any(word in text for word in ("no space", "disk", "file too large", "could not write")):
-        return "make room on the disk of its data folder; it takes telemetry again by itself"
-    if refusal.status == 429:  # noqa: PLR2004 (too many requests, RFC 6585)
-        return "its queue is full: send less, or give it more CPU or a faster disk"
-    if "memory" in text:
-        return "its memory limit is reached: look at its queues below, or raise the limit"
-    return "look at its log"
+    return next((fix for words, fix in _REMEDIES if any(word in text for word in words)), "look at its log")
 
 
 def _environment(mark: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -33,6 +33,7 @@ class Target:
         versions: the version that each component should have.
         folder: where the data are, if on a disk that we can look at.
         read_log: the last lines of a component's log; "" where there is none.
+        own_endpoint: where services send to instead: by another name, or by https.
     """
 
     engine: str
@@ -42,11 +43,12 @@ class Target:
     versions: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
     read_log: Callable[[str], str] = field(default=_no_log)
+    own_endpoint: str = ""
 
     @property
     def endpoint(self) -> str:
         """Where the SDK sends to."""
-        return self.url(self.endpoint_port)
+        return self.own_endpoint or self.url(self.endpoint_port)
 
     @property
     def components(self) -> tuple[str, ...]:

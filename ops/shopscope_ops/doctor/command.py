@@ -1,6 +1,7 @@
 """``shopscope doctor``: where telemetry stops, and what to do about it."""
 
 import json
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
@@ -21,6 +22,9 @@ def doctor(
     ] = None,
     port: Annotated[int, typer.Option(help="Port for telemetry of the embedded engine.")] = 4318,
     page_port: Annotated[int, typer.Option(help="Port of the embedded engine's page.")] = 8600,
+    endpoint: Annotated[
+        str, typer.Option(help="Where services send to, such as https://host:4318; by default the engine's port.")
+    ] = "",
     patience: Annotated[str, typer.Option(help="How long a component may take to show what was sent.")] = "20s",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -37,7 +41,7 @@ def doctor(
     complain = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
         patience_seconds = parse_duration(patience)
-        target = target_of(engine or in_use(), port, page_port)
+        target = replace(target_of(engine or in_use(), port, page_port), own_endpoint=endpoint)
     except ShopscopeError as error:
         complain.print(f"Error: {error}", markup=False)
         # Where there is no Docker, or no state folder, nothing of the engine can run.

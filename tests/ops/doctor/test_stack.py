@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+import trustme
 
 from shopscope_ops.doctor._target import stack_target, tail, target_of
 from shopscope_ops.engines._probes import free_port
@@ -91,9 +92,9 @@ def restart(stack, name):
     stack.start_one(name)
 
 
-def examine(stack, kit, patience_seconds=4.0, **variables):
+def examine(stack, kit, patience_seconds=4.0, endpoint="", **variables):
     target = stack_target("native", stack.ports, stack.left_out, stack.folder, lambda name: tail(stack.log(name)))
-    return kit.examine(target, patience_seconds, **variables)
+    return kit.examine(replace(target, own_endpoint=endpoint), patience_seconds, **variables)
 
 
 def failures(report):
@@ -220,6 +221,28 @@ def test_a_token_is_wanted(stack, kit):
     assert " refuses what the SDK sends (HTTP 401: " in refused.sentence
     assert "; set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<token> with" in refused.sentence
     assert 0 == taken.exit_code
+
+
+def test_tls_is_wanted(stack, kit, tmp_path):
+    """Plain HTTP is refused in the collector's words; by https it takes the authority's file, as in a service."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    files = f"{{cert_file: {tmp_path / 'cert.pem'}, key_file: {tmp_path / 'key.pem'}}}"
+    tls = f"        tls: {files}\n        max_request_body_size:"
+    with changed(stack, "collector", ("^        max_request_body_size:", tls)):
+        plain = examine(stack, kit)
+        endpoint = f"https://127.0.0.1:{stack.ports['collector.otlp-http']}"
+        unknown = examine(stack, kit, endpoint=endpoint)
+        trusted = examine(stack, kit, 20.0, endpoint=endpoint, OTEL_EXPORTER_OTLP_CERTIFICATE=str(tmp_path / "ca.pem"))
+    assert (
+        "(HTTP 400: Client sent an HTTP request to an HTTPS server.); it wants TLS: give --endpoint" in plain.sentence
+    )
+    assert "certificate verify failed" in unknown.sentence
+    assert "; set OTEL_EXPORTER_OTLP_CERTIFICATE to the file of the authority" in unknown.sentence
+    assert 0 == trusted.exit_code
 
 
 def test_a_processor_drops_the_spans(stack, kit):
