@@ -3,18 +3,20 @@
 import contextlib
 import socket
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 _CHUNK = 65_536
+_REMEMBERED = 2  # of exporters that share connections, one takes note of an answer when the next has sent already
 
 
 class _Passage:
-    """One connection through a gate, and the request on it that has no answer yet."""
+    """One connection through a gate, and the last requests on it."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client = client
         self.server = server
-        self.request = b""
+        self.requests: deque[bytes] = deque(maxlen=_REMEMBERED)
         self.was_answered = True
 
     def close(self) -> None:
@@ -29,11 +31,12 @@ class Gate:
 
     Attributes:
         port: where it listens; the same all its life.
-        unanswered: requests that went through, and whose sender was gone before an answer came back.
+        unsettled: the last requests of every connection that has ended: their senders may be gone without having taken
+            note of the answer, and are right to send them again.
     """
 
     def __init__(self, target_port: int) -> None:
-        self.unanswered: list[bytes] = []
+        self.unsettled: list[bytes] = []
         self._target = target_port
         self._lock = threading.Lock()
         self._passages: set[_Passage] = set()
@@ -104,15 +107,17 @@ class Gate:
             back.join()
             with self._lock:
                 self._passages.remove(passage)
-                if not passage.was_answered:
-                    self.unanswered.append(passage.request)
+                self.unsettled += passage.requests
 
     def _pump(self, passage: _Passage) -> None:
         with contextlib.suppress(OSError):
             while data := passage.client.recv(_CHUNK):
                 if not self._hangs:
-                    passage.request = data if passage.was_answered else passage.request + data
-                    passage.was_answered = False
+                    if passage.was_answered:
+                        passage.was_answered = False
+                        passage.requests.append(data)
+                    else:
+                        passage.requests[-1] += data
                     passage.server.sendall(data)
         passage.close()
 

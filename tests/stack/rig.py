@@ -117,7 +117,7 @@ class Rig:
         """
         for gate in self.gates.values():
             gate.open()
-            gate.unanswered.clear()
+            gate.unsettled.clear()
         folder = self.folder / f"collector-{time.monotonic_ns()}"
         folder.mkdir()
         main = folder / "agent.yaml"
@@ -138,10 +138,9 @@ class Rig:
         """What has become of a load up to now."""
         return load.fate(self._samples(load) if load.signal == "metrics" else self._rows(load))
 
-    def take_unanswered(self, signal: str) -> int:
-        """Items of exports that got no answer since the last question: the exporter has to send them again."""
-        requests, self.gates[signal].unanswered = self.gates[signal].unanswered, []
-        return sum(items_in(signal, request) for request in requests)
+    def unsettled(self, signal: str) -> int:
+        """Items of exports that a killed collector, or one whose backend was killed, is right to send again."""
+        return sum(items_in(signal, request) for request in self.gates[signal].unsettled)
 
     def firing(self) -> set[tuple[str, str]]:
         """Name and signal of the alerts that fire in Prometheus."""

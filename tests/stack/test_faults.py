@@ -34,11 +34,11 @@ def all_running(loads):
 def assert_nothing_is_lost(rig, fault_table, fault, loads):
     """All that was acknowledged has arrived, and only what had to be sent again came twice."""
     for signal, load in loads.items():
-        fate, unanswered = rig.fate(load), rig.take_unanswered(signal)
-        fault_table(fault, signal, fate, load.refused, f"{unanswered:,} were on their way out")
+        fate, unsettled = rig.fate(load), rig.unsettled(signal)
+        fault_table(fault, signal, fate, load.refused, f"up to {unsettled:,} under way")
         assert 0 == fate.lost
-        # Sent again were: what got no answer from the dying collector, and what it had got no answer to itself.
-        assert fate.twice <= len(load.resent) * load.size + unanswered
+        # Sent again were: what the dying collector had not answered, and what it had taken no note of being answered.
+        assert fate.twice <= len(load.resent) * load.size + unsettled
 
 
 def test_a_collector_killed_in_mid_load_loses_nothing(rig, fault_table):
