@@ -23,6 +23,8 @@ from shopscope_ops.engines.native._restarts import Restarts
 _NO_CONFIG: Mapping[str, Path] = MappingProxyType({})
 _READY_SECONDS = 90.0
 _STOP_SECONDS = 20.0
+# A shop's telemetry is not for everybody on its machine.
+_PRIVATE = 0o700
 # What a user has set for services of their own would make a component send its own telemetry there.
 _FOREIGN_PREFIX = "OTEL_"
 
@@ -90,6 +92,8 @@ class NativeStack:
             {key: port for key, port in self.ports.items() if key.partition(".")[0] in self._binaries},
             "Stop what holds them, or choose others: STACK_COLLECTOR_OTLP_HTTP_PORT=4418 and so on.",
         )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(_PRIVATE)
         self._configuration.write(self._binaries, self.left_out)
         self._supervisor = Supervisor(self.folder)
         self._supervisor.__enter__()

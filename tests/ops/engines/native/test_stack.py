@@ -85,6 +85,11 @@ def test_nothing_listens_beyond_the_loopback_interface(stack):
     assert {(name, "127.0.0.1") for name in RUNNING} == hosts
 
 
+def test_nobody_else_reads_what_it_keeps(stack):
+    """A shop's telemetry is not for everybody on its machine."""
+    assert 0o700 == stack.folder.stat().st_mode & 0o777
+
+
 def test_each_component_knows_its_memory_limit(stack):
     """The Go runtime frees before the limit is reached."""
     limits = {name: psutil.Process(stack.pid(name)).environ().get("GOMEMLIMIT", "") for name in stack.running}
