@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import tarfile
+import time
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -187,6 +188,8 @@ def test_a_download_that_was_killed_is_never_used(tempo, releases, tmp_path):
     releases.released.clear()
     with subprocess.Popen([sys.executable, "-c", PROVIDE, tempo.release]) as process:
         releases.is_held.wait()
+        while not left_in(tmp_path / "cache") and process.poll() is None:
+            time.sleep(0.01)
         process.kill()
     releases.released.set()
     assert [ARCHIVE] == left_in(tmp_path / "cache")
