@@ -6,8 +6,8 @@ import io
 import subprocess
 import sys
 import tarfile
-import time
 import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
