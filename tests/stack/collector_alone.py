@@ -168,7 +168,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str] | None = None, contex
         with urllib.request.urlopen(request, timeout=30, context=context) as answer:  # noqa: S310 (as above)
             return int(answer.status)
     except urllib.error.HTTPError as error:
-        return error.code
+        with error:  # it holds the connection
+            return error.code
 
 
 def _free_ports(count: int) -> list[int]:

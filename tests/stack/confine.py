@@ -65,7 +65,8 @@ def become(root, task):
 
 def is_healthy(address):
     try:
-        return urllib.request.urlopen(address, timeout=1).status == 200  # noqa: S310  # of our own program
+        with urllib.request.urlopen(address, timeout=1) as answer:  # noqa: S310  # of our own program
+            return answer.status == 200
     except OSError:
         return False
 
