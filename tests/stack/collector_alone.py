@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shopscope_ops.engines._probes import answers_http
 from shopscope_ops.engines.native import find_binary, provide
 
 ROOT = Path(__file__).parents[2]
@@ -125,12 +126,9 @@ class CollectorAlone:
 
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + _DEADLINE_SECONDS
-        url = f"http://127.0.0.1:{self.ports['health']}/"
-        while True:
+        while not answers_http(self.ports["health"], "/"):
             assert process.poll() is None, self.log()[-3000:]
             assert time.monotonic() < deadline, self.log()[-3000:]
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
-                return
             time.sleep(0.05)
 
 
