@@ -1,0 +1,1 @@
+"""Grafana boards for commerce services, derived from ``shopscope.toml``."""
