@@ -1,0 +1,145 @@
+"""A board: places its panels, numbers them, and writes itself as Grafana's JSON."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Final, NamedTuple
+
+from shopscope_dashboards._annotations import Annotation, default_annotations
+from shopscope_dashboards._errors import BoardError
+from shopscope_dashboards._frame import COLUMNS, Encoder, Frame, frame, frame_dashboard
+from shopscope_dashboards._links import Link
+from shopscope_dashboards._panels import Panel, Row
+from shopscope_dashboards._sources import Json
+from shopscope_dashboards._variables import ENVIRONMENT, Variable, source_variables
+
+_MAX_UID: Final = 40
+_BOARDS_MENU: Final = {
+    "asDropdown": True,
+    "icon": "dashboard",
+    "includeVars": True,
+    "keepTime": True,
+    "tags": ["shopscope"],
+    "targetBlank": False,
+    "title": "Boards",
+    "tooltip": "All boards of shopscope, with this time range",
+    "type": "dashboards",
+    "url": "",
+}
+
+
+class Placed(NamedTuple):
+    """A panel or row of a board, with its place."""
+
+    item: Panel | Row
+    row: str
+    id: int
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A Grafana dashboard.
+
+    Attributes:
+        uid: name in addresses, of at most 40 letters, digits, - and _.
+        title: title.
+        description: what it answers.
+        panels: panels flow from left to right by their width; a row begins a new line.
+        variables: what is chosen at its top, besides the data sources.
+        links: in its head, besides the menu of all boards.
+        tags: tags.
+        annotations: marks besides deployments, drills and alerts.
+        refresh: how often it asks again.
+        time_from: time range at first.
+    """
+
+    uid: str
+    title: str
+    description: str
+    panels: Sequence[Panel | Row]
+    _: KW_ONLY
+    variables: Sequence[Variable] = field(default=(ENVIRONMENT,))
+    links: Sequence[Link] = ()
+    tags: Sequence[str] = ("shopscope",)
+    annotations: Sequence[Annotation] = ()
+    refresh: str = "30s"
+    time_from: str = "now-1h"
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.uid) <= _MAX_UID:
+            raise BoardError(f"a board's uid must have 1 to {_MAX_UID} characters: {self.uid!r}; shorten it")
+        seen: dict[int, Placed] = {}
+        for placed in self.placed():
+            _check(self.uid, placed)
+            if seen.setdefault(placed.id, placed) is not placed:
+                raise BoardError(
+                    f"{self.uid}: titles within a row must differ: {placed.item.title!r} in {placed.row!r}; rename one"
+                )
+
+    def placed(self) -> Iterator[Placed]:
+        """Rows and panels with their ids and places, in order."""
+        x = y = line = 0
+        row = ""
+        for item in self.panels:
+            if isinstance(item, Row):
+                row, x, y, line = item.title, 0, y + line, 0
+                yield Placed(item, row, self._id_of(row), x, y)
+                y += 1
+                continue
+            if x + item.width > COLUMNS:
+                x, y, line = 0, y + line, 0
+            yield Placed(item, row, self._id_of(row, item.title), x, y)
+            x, line = x + item.width, max(line, item.height)
+
+    def _id_of(self, *names: str) -> int:
+        """Always the same for a panel of this name, whatever is inserted before it."""
+        digest = hashlib.sha256("/".join((self.uid, *names)).encode()).digest()
+        return int.from_bytes(digest[:4]) >> 1 or 1
+
+    def to_json(self) -> str:
+        """The board as Grafana reads it; the same text on every run."""
+        dashboard = frame_dashboard(
+            uid=self.uid,
+            title=self.title,
+            description=self.description,
+            tags=list(self.tags),
+            links=[_BOARDS_MENU, *(link.as_head_link() for link in self.links)],
+            variables=[*source_variables(), *(variable.to_json_data() for variable in self.variables)],
+            annotations=[*default_annotations(), *(entry.to_json_data() for entry in self.annotations)],
+            panels=self._frames(),
+            refresh=self.refresh,
+            time_from=self.time_from,
+        )
+        return json.dumps(dashboard, cls=Encoder, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+
+    def _frames(self) -> list[Frame]:
+        """Panels of a collapsed row are inside it."""
+        frames: list[Frame] = []
+        inside = frames
+        for item, _, panel_id, x, y in self.placed():
+            if isinstance(item, Row):
+                inside = [] if item.collapsed else frames
+                body = _row_json(item, inside if item.collapsed else [])
+                frames.append(frame(body, panel_id, width=COLUMNS, height=1, x=x, y=y))
+            else:
+                inside.append(frame(item.to_json_data(), panel_id, width=item.width, height=item.height, x=x, y=y))
+        return frames
+
+
+def _row_json(row: Row, panels: list[Frame]) -> Json:
+    body: Json = {"type": "row", "title": row.title, "collapsed": row.collapsed, "panels": panels}
+    return body | ({"repeat": row.repeat} if row.repeat else {})
+
+
+def _check(uid: str, placed: Placed) -> None:
+    item = placed.item
+    if isinstance(item, Row):
+        return
+    if not 0 < item.width <= COLUMNS or item.height <= 0:
+        raise BoardError(
+            f"{uid}: {item.title!r} must be 1 to {COLUMNS} columns wide and at least 1 high: "
+            f"{item.width} by {item.height}; correct width or height"
+        )

@@ -1,0 +1,193 @@
+"""Panels for what is more than a number over time: tables, heatmaps, graphs of nodes, traces, logs."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar, Literal
+
+from shopscope_dashboards._fields import Column
+from shopscope_dashboards._panels import DataPanel
+from shopscope_dashboards._sources import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Table(DataPanel):
+    """Rows by label, a column for each query; queries are instant and have the format ``table``.
+
+    Attributes:
+        columns: which ones, in this order; none: all as they come.
+        sort: head of the column that rows are sorted by.
+        descending: whether the largest is first.
+    """
+
+    _: KW_ONLY
+    columns: Sequence[Column] = ()
+    sort: str = ""
+    descending: bool = True
+
+    type: ClassVar[str] = "table"
+    has_value_links: ClassVar[bool] = False
+
+    def _custom(self) -> Json:
+        return {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
+
+    def _options(self) -> Json:
+        by = [{"displayName": self.sort, "desc": self.descending}] if self.sort else []
+        return {"cellHeight": "sm", "showHeader": True, "sortBy": by}
+
+    def _overrides(self) -> list[Json]:
+        return [*(column.to_json_data() for column in self.columns), *DataPanel._overrides(self)]
+
+    def _transformations(self) -> list[Json]:
+        if not self.columns:
+            return []
+        fields = {self._field(column): column for column in self.columns}
+        steps: list[Json] = [{"id": "merge", "options": {}}] if len(self.queries) > 1 else []
+        return [
+            *steps,
+            {"id": "filterFieldsByName", "options": {"include": {"names": list(fields)}}},
+            {
+                "id": "organize",
+                "options": {
+                    "excludeByName": {},
+                    "indexByName": {name: index for index, name in enumerate(fields)},
+                    "renameByName": {name: column.head for name, column in fields.items() if column.head != name},
+                },
+            },
+        ]
+
+    def _field(self, column: Column) -> str:
+        """What Grafana calls it: the value of the only query is ``Value``, of several ``Value #A``."""
+        if len(column.name) == 1 and column.name.isupper():
+            return f"Value #{column.name}" if len(self.queries) > 1 else "Value"
+        return column.name
+
+
+@dataclass(frozen=True, slots=True)
+class Heatmap(DataPanel):
+    """How values are distributed, over time.
+
+    The query of a classic histogram is ``sum by (le) (increase(….._bucket[$__rate_interval]))`` with the format
+    ``heatmap`` and the legend ``{{le}}``; of a native one ``sum(increase(…[$__rate_interval]))`` as time series.
+
+    Attributes:
+        unit: of the axis.
+        scheme: colours from few to many.
+        cell_unit: unit of a cell's value.
+        log: base of the axis of a native histogram; None: as the buckets are.
+    """
+
+    _: KW_ONLY
+    scheme: str = "Oranges"
+    cell_unit: str = "short"
+    log: Literal[2, 10] | None = None
+
+    type: ClassVar[str] = "heatmap"
+
+    def _custom(self) -> Json:
+        scale = {"type": "linear"} if self.log is None else {"type": "log", "log": self.log}
+        return {"hideFrom": {"legend": False, "tooltip": False, "viz": False}, "scaleDistribution": scale}
+
+    def _options(self) -> Json:
+        axis: Json = {"axisPlacement": "left", "reverse": False, "unit": self.unit}
+        ends = {"min": self.minimum, "max": self.maximum, "decimals": self.decimals}
+        return {
+            "calculate": False,
+            "cellGap": 1,
+            "cellValues": {"unit": self.cell_unit},
+            "color": {
+                "exponent": 0.5,
+                "fill": "dark-orange",
+                "mode": "scheme",
+                "reverse": False,
+                "scale": "exponential",
+                "scheme": self.scheme,
+                "steps": 64,
+            },
+            "exemplars": {"color": "rgba(255,0,255,0.7)"},
+            "filterValues": {"le": 1e-9},
+            "legend": {"show": True},
+            "rowsFrame": {"layout": "auto"},
+            "showValue": "never",
+            "tooltip": {"mode": "single", "showColorScale": True, "yHistogram": True},
+            "yAxis": axis | {name: end for name, end in ends.items() if end is not None},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGraph(DataPanel):
+    """Who calls whom: Tempo's service map, or edges from Prometheus.
+
+    A query of Prometheus is instant, has the format ``table`` and the labels ``id``, ``source`` and ``target``; the
+    value of A is the first figure on an edge, that of B the second.
+
+    Attributes:
+        unit: of the first figure.
+        second_unit: of the second.
+    """
+
+    _: KW_ONLY
+    second_unit: str = ""
+
+    type: ClassVar[str] = "nodeGraph"
+    has_value_links: ClassVar[bool] = False
+
+    def _options(self) -> Json:
+        edges = {"mainStatUnit": self.unit, "secondaryStatUnit": self.second_unit}
+        return {"edges": {name: unit for name, unit in edges.items() if unit}, "nodes": {}, "zoomMode": "cooperative"}
+
+    def _transformations(self) -> list[Json]:
+        if any(query.source != "prometheus" for query in self.queries):
+            return []
+        if len(self.queries) == 1:
+            return [{"id": "organize", "options": _renamed({"Value": "mainstat"})}]
+        renamed = _renamed({"Value #A": "mainstat", "Value #B": "secondarystat"})
+        return [{"id": "merge", "options": {}}, {"id": "organize", "options": renamed}]
+
+
+def _renamed(names: dict[str, str]) -> Json:
+    return {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": names}
+
+
+@dataclass(frozen=True, slots=True)
+class Traces(DataPanel):
+    """Traces that a TraceQL query finds, each with a link to it; or one trace by its id.
+
+    Attributes:
+        single: whether the query is the id of a trace.
+    """
+
+    _: KW_ONLY
+    single: bool = False
+
+    has_value_links: ClassVar[bool] = False
+
+    def to_json_data(self) -> Json:
+        """The panel without id and place."""
+        panel = DataPanel.to_json_data(self)
+        return panel | {"type": "traces" if self.single else "table"}
+
+    def _custom(self) -> Json | None:
+        return None if self.single else {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
+
+    def _options(self) -> Json:
+        return {} if self.single else {"cellHeight": "sm", "showHeader": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Logs(DataPanel):
+    """Lines of logs, the newest first."""
+
+    type: ClassVar[str] = "logs"
+    has_value_links: ClassVar[bool] = False
+
+    def _options(self) -> Json:
+        return {
+            "dedupStrategy": "none",
+            "enableLogDetails": True,
+            "prettifyLogMessage": False,
+            "showCommonLabels": False,
+            "showLabels": False,
+            "showTime": True,
+            "sortOrder": "Descending",
+            "wrapLogMessage": True,
+        }
