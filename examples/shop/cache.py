@@ -10,6 +10,7 @@ from fastapi import HTTPException
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+import shopscope
 from shop.faults import FaultSwitch, StorefrontFaults
 
 log = logging.getLogger(__name__)
@@ -49,22 +50,28 @@ class PageCache:
         self._fresh_seconds = fresh_seconds
         self._stale_seconds = stale_seconds
 
-    async def fetch(self, key: str, load: Callable[[], Awaitable[bytes]]) -> Page:
-        """The page under ``key``; ``load`` asks its owner.
+    async def fetch(self, kind: str, key: str, load: Callable[[], Awaitable[bytes]]) -> Page:
+        """The page of this kind under ``key``; ``load`` asks its owner.
 
         Raises:
             HTTPException: what ``load`` raised, if no cached page can stand in for it.
         """
         cached = await self._read(key)
         if cached is not None and cached.state == "fresh":
+            shopscope.cache_read(kind, "hit", age_seconds=cached.age_seconds)
             return cached
         try:
             body = await load()
         except HTTPException as error:
             if cached is None or error.status_code < _SERVER_ERRORS_FROM:
+                shopscope.cache_read(kind, "miss")
                 raise
+            shopscope.cache_read(kind, "stale", age_seconds=cached.age_seconds)
             log.warning("served %s from %.0f s ago: %s", key, cached.age_seconds, error.detail)
             return cached
+        shopscope.cache_read(kind, "miss")
+        if cached is not None and cached.body != body:  # whoever read it last may have read what was no longer true
+            shopscope.stale_read(kind)
         await self._write(key, body)
         return Page(body, "miss", 0.0)
 

@@ -126,6 +126,7 @@ async def reserve(body: ReservationRequest, request: Request) -> Reservation:
                 for sku, quantity in wanted.items()
             ]
             return Reservation(reservation_id=reservation_id, lines=lines, attempts=attempt)
+        shopscope.write_conflict("stock")
         log.info("stock changed under a buyer of %d products, attempt %d", len(wanted), attempt)
         await asyncio.sleep(0.004 * attempt * random.random())  # noqa: S311  # spreads rivals, no secret
     raise HTTPException(409, "other buyers were faster, try again")

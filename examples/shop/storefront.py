@@ -81,7 +81,7 @@ async def browse(request: Request) -> Response:
     async def load() -> bytes:
         return (await ask(client, "search", "GET", f"{SETTINGS.search_url}/featured")).content
 
-    return _answer(await request.app.state.pages.fetch("shop:page:featured", load))
+    return _answer(await request.app.state.pages.fetch("featured", "shop:page:featured", load))
 
 
 @app.get("/search")
@@ -156,7 +156,7 @@ async def _product_page(app: FastAPI, sku: str) -> Page:
     async def load() -> bytes:
         return (await ask(client, "inventory", "GET", f"{SETTINGS.inventory_url}/products/{sku}")).content
 
-    return await pages.fetch(f"shop:page:product:{sku}", load)
+    return await pages.fetch("product", f"shop:page:product:{sku}", load)
 
 
 def _answer(page: Page) -> Response:
