@@ -1,22 +1,36 @@
-"""Series that the recording rules make; the rules' generator is tested against this table."""
+"""Series that the recording rules make, and their labels; the rules' generator is tested against this table.
 
+``slo:`` and ``sloth_`` are sloth's names with sloth's meaning, so that boards made for sloth work; ``shopscope:`` are ours.
+"""
+
+from types import MappingProxyType
 from typing import Final
 
+#: Windows of the error ratio; the last is looked back over by the budget of a journey that says nothing else.
 WINDOWS: Final = ("5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d")
 
-RECORDED: Final = frozenset(
+_JOURNEY = ("journey", "deployment_environment_name")
+_SLOTH = (*_JOURNEY, "sloth_id", "sloth_service", "sloth_slo")
+
+#: Name of each recorded series → its labels.
+RECORDED: Final = MappingProxyType(
     {
-        *(f"slo:sli_error:ratio_rate{window}" for window in WINDOWS),
-        "slo:objective:ratio",
-        "slo:error_budget:ratio",
-        "slo:time_period:days",
-        "slo:current_burn_rate:ratio",
-        "slo:period_burn_rate:ratio",
-        "slo:period_error_budget_remaining:ratio",
-        "sloth_slo_info",
-        "shopscope:slo_events:rate5m",
-        "shopscope:sli_error:ratio_rate5m",
-        "shopscope:sli_error:ratio_rate30d",
-        "shopscope:error_budget_exhaustion:seconds",
+        # Share of bad events, slow or failed, among all of the window; 0 where there was none.
+        **{f"slo:sli_error:ratio_rate{window}": (*_SLOTH, "sloth_window") for window in WINDOWS},
+        "slo:objective:ratio": _SLOTH,
+        "slo:error_budget:ratio": _SLOTH,
+        "slo:time_period:days": _SLOTH,
+        "slo:current_burn_rate:ratio": _SLOTH,
+        "slo:period_burn_rate:ratio": _SLOTH,
+        "slo:period_error_budget_remaining:ratio": _SLOTH,
+        "sloth_slo_info": (*_SLOTH, "owner", "latency", "sloth_objective"),
+        # Events a second, and events in a window, by outcome: good, slow, error.
+        "shopscope:slo_events:rate5m": (*_JOURNEY, "outcome"),
+        **{f"shopscope:slo_events:increase{window}": (*_JOURNEY, "outcome") for window in WINDOWS[1:]},
+        # The two parts of one budget; outcome is slow or error.
+        "shopscope:sli_error:ratio_rate5m": (*_JOURNEY, "outcome"),
+        "shopscope:sli_error:ratio_rate30d": (*_JOURNEY, "outcome"),
+        # Until the budget is spent, at the burn rate of the last hour; absent while it does not shrink.
+        "shopscope:error_budget_exhaustion:seconds": _JOURNEY,
     }
 )
