@@ -149,14 +149,25 @@ def text_key(key: str) -> bytes:
     return message(_KEY, utf8(key)) + _VALUE
 
 
-def text_attribute(key: bytes, value: str) -> bytes:
-    """A ``KeyValue`` with its length before it, for whichever field it goes into; ``value`` holds no secret."""
-    text = value.encode("utf-8", "replace")
-    size = len(text)
-    # Lengths of two and four bytes more; all three fit one group of seven bits each, or the long way is taken.
-    if size + len(key) < _MAX_SHORT_TEXT:
-        return _SMALL[size + len(key) + 3] + key + _SMALL[size + 2] + _STRING + _SMALL[size] + text
-    return _length_prefixed(key + _length_prefixed(message(_STRING, text)))
+class TextAttribute:
+    """Encodes values of one text attribute; what comes before a value is made once for each length."""
+
+    __slots__ = ("_heads", "_key")
+
+    def __init__(self, name: str) -> None:
+        self._key = key = text_key(name)
+        # Lengths of two and four bytes more; all three fit one group of seven bits each, or the long way is taken.
+        self._heads = tuple(
+            _SMALL[size + len(key) + 3] + key + _SMALL[size + 2] + _STRING + _SMALL[size]
+            for size in range(_MAX_SHORT_TEXT - len(key))
+        )
+
+    def encode(self, value: str) -> bytes:
+        """A ``KeyValue`` with its length before it, for whichever field it goes into; ``value`` holds no secret."""
+        text = value.encode("utf-8", "replace")
+        if len(text) < len(self._heads):
+            return self._heads[len(text)] + text
+        return _length_prefixed(self._key + _length_prefixed(message(_STRING, text)))
 
 
 def attributes(field_tag: bytes, items: Mapping[str, Any]) -> bytes:

@@ -260,6 +260,19 @@ class RecordQueue(Worker):
 
     def _put(self, scope: bytes, body: bytes) -> None:
         records = self._records
+        # One test for each of the four things that can be out of the ordinary; there are three records a request.
+        if (
+            len(records) < self._wake_at
+            and len(body) <= self._unit_bytes
+            and not self._more_units
+            and self._thread is not None
+        ):
+            records.append((scope, body))
+        else:
+            self._put_with_care(scope, body)
+
+    def _put_with_care(self, scope: bytes, body: bytes) -> None:
+        records = self._records
         pending = len(records)
         if len(body) > self._unit_bytes and not self._take_units(len(body) // self._unit_bytes):
             return

@@ -5,9 +5,11 @@ A label that comes from data (a route, a peer, the name of a cache) could otherw
 
 import threading
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import repeat, starmap
+from operator import itemgetter
 from typing import Any, Self
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -21,6 +23,10 @@ from shopscope._metrics._selfmetrics import overflowed
 
 # Trace id and span id of an exemplar.
 Ids = tuple[int, int]
+# Value, trace and span if it is an example, unix seconds.
+_Observation = tuple[float, Ids | None, float]
+_Example = tuple[float, Ids, float]
+_amount_of: Callable[[_Observation], float] = itemgetter(0)
 
 OVERFLOW = "_overflow"
 MAX_SERIES = 1000
@@ -98,10 +104,10 @@ class CappedHistogram(Capped, Histogram):
     def _metric_init(self) -> None:
         self._created = time.time()
         self._counts = [0] * len(self._upper_bounds)
-        self._examples: list[tuple[float, Ids, float] | None] = [None] * len(self._upper_bounds)
+        self._examples: list[_Example | None] = [None] * len(self._upper_bounds)
         self._total = 0.0
         self._values_lock = threading.Lock()
-        self._waiting: deque[tuple[float, Ids | None, float]] = deque()
+        self._waiting: deque[_Observation] = deque()
 
     def observe(  # type: ignore[override]
         self, amount: float, exemplar: Ids | None = None, unix_seconds: float | None = None
@@ -115,16 +121,23 @@ class CappedHistogram(Capped, Histogram):
                 self._count_waiting()
 
     def _count_waiting(self) -> None:
-        waiting, bounds = self._waiting, self._upper_bounds
-        while waiting:
-            amount, exemplar, unix_seconds = waiting.popleft()
-            index = bisect_left(bounds, amount)
-            self._counts[index] += 1
-            self._total += amount
-            if exemplar is not None:
-                self._examples[index] = amount, exemplar, unix_seconds
+        # Nearly all in C, and a line of Python for each bucket that is met, because of observations there are many.
+        bounds, position = self._upper_bounds, 0
+        count = len(self._waiting)
+        batch = sorted(starmap(self._waiting.popleft, repeat((), count)), key=_amount_of)
+        self._total += sum(map(_amount_of, batch))
+        while position < count:
+            index = bisect_left(bounds, batch[position][0])
+            # One at least: what is not a number has no order.
+            end = max(position + 1, bisect_right(batch, bounds[index], position, key=_amount_of))
+            self._counts[index] += end - position
+            for amount, exemplar, unix_seconds in reversed(batch[position:end]):
+                if exemplar is not None:
+                    self._examples[index] = amount, exemplar, unix_seconds
+                    break
+            position = end
 
-    def read(self) -> tuple[list[int], float, list[tuple[float, Ids, float] | None]]:
+    def read(self) -> tuple[list[int], float, list[_Example | None]]:
         """Observations in each bucket, their sum, and an example (value, ids, unix seconds) of each."""
         with self._values_lock:
             self._count_waiting()
@@ -146,7 +159,7 @@ def _text_of(bound: float) -> str:
     return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
 
 
-def _exemplar(example: tuple[float, Ids, float] | None) -> Exemplar | None:
+def _exemplar(example: _Example | None) -> Exemplar | None:
     if example is None:
         return None
     value, (trace_id, span_id), now = example

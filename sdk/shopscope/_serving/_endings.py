@@ -40,18 +40,19 @@ class Endings:
 
     def add(self, request: "Request") -> None:
         """Record a request that has ended, in a few milliseconds at the latest."""
-        self._waiting.append(request)
-        last, self._last_end_unix_nano = self._last_end_unix_nano, request.end_unix_nano
-        if len(self._waiting) >= _MOST or request.end_unix_nano - last > _SPARSE_NANO:
+        waiting, now, last = self._waiting, request.end_unix_nano, self._last_end_unix_nano
+        waiting.append(request)
+        self._last_end_unix_nano = now
+        if len(waiting) >= _MOST or now - last > _SPARSE_NANO:
             self.settle()
-        elif request.end_unix_nano >= self._settled_at_unix_nano:
+        elif now >= self._settled_at_unix_nano:
             try:
                 asyncio.get_running_loop().call_later(_LONGEST_SECONDS, self.settle)
             except RuntimeError:
                 # A loop of another kind.
                 self.settle()
             else:
-                self._settled_at_unix_nano = request.end_unix_nano + _LONGEST_NANO
+                self._settled_at_unix_nano = now + _LONGEST_NANO
 
     def settle(self) -> None:
         """Record what waits."""

@@ -22,7 +22,7 @@ _LAST_PORT = 65535
 MAX_HEADER_BYTES = 256
 # The attribute's key and the tag of its value; the eight bytes of the value follow.
 _DURATION = wire.attributes(logs.ATTRIBUTE, {"duration_ms": 0.0})[:-8]
-PATH_KEY = wire.text_key("url.path")
+encode_path = wire.TextAttribute("url.path").encode
 _WEBSOCKETS = ("ws", "wss")
 
 
@@ -33,10 +33,11 @@ class RequestKind:
     """
 
     __slots__ = (
+        "_add_record",
         "_level",
         "_line",
         "_log_constant",
-        "_pipeline",
+        "_logs",
         "_span_attributes",
         "duration",
         "has_constant_path",
@@ -50,7 +51,7 @@ class RequestKind:
         method = request.method if is_known else "_OTHER"
         status, journey = request.status, request.journey_name
         attributes = _attributes(request, method, route)
-        self._pipeline = pipeline
+        self._logs, self._add_record = pipeline.logs, pipeline.log_records.add
         #: The path is the route, so that it is among what is encoded once.
         self.has_constant_path = request.path == route
         if self.has_constant_path:
@@ -96,7 +97,7 @@ class RequestKind:
         Returns:
             The line, which is still to be written: what ends the process in between must find the record queued.
         """
-        output, now_nano = self._pipeline.logs, request.end_unix_nano
+        output, now_nano = self._logs, request.end_unix_nano
         nanoseconds = now_nano - request.start_unix_nano
         trace_id, span_id = ids[0].to_bytes(16), ids[1].to_bytes(8)
         second, microseconds = output.clock.parts(now_nano)
@@ -126,7 +127,7 @@ class RequestKind:
                 wire.pack_double(nanoseconds / 1e6),
             )
         )
-        self._pipeline.log_records.add(logs.SCOPE, record)
+        self._add_record(logs.SCOPE, record)
         return line if output.is_json else output.render(orjson.loads(line))
 
 

@@ -15,11 +15,11 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from shopscope._export import _wire as wire
 from shopscope._logging._output import write_lines
-from shopscope._pipeline import Pipeline
+from shopscope._pipeline import Pipeline, finish
 from shopscope._redaction._privacy import scrub
 from shopscope._serving._endings import Endings
 from shopscope._serving._request import Request
-from shopscope._serving._requests import MAX_HEADER_BYTES, PATH_KEY, RequestKind
+from shopscope._serving._requests import MAX_HEADER_BYTES, RequestKind, encode_path
 from shopscope._serving._routes import KNOWN_METHODS, JourneyRoutes
 from shopscope._tracing._context import SPAN_KEY, attach, current
 from shopscope._tracing._fields import ATTRIBUTE, JOURNEY_KEY
@@ -170,38 +170,43 @@ class Server:
             request.host[:MAX_HEADER_BYTES], request.agent[:MAX_HEADER_BYTES], request.protocol, request.path == route,
         )  # fmt: skip
         kind = self._kinds.get(key) or self._new_kind(key, request, route)
-        span = request.span
+        span, end = request.span, request.end_unix_nano
         is_error = not request.is_left and (kind.is_error or (error is not None and not is_answered))
-        if isinstance(span, Span):
+        own = span if isinstance(span, Span) else None
+        if own is not None:
             # Asking our own span for its context would build one; its ids are at hand.
-            ids = span.trace_id, span.span_id
-            exemplar = ids if span.is_sampled else None
+            ids = own.trace_id, own.span_id
         else:
             context = span.get_span_context()
             ids = context.trace_id, context.span_id
-            # One that leads to no trace would be worse than none.
-            exemplar = ids if getattr(span, "is_sampled", False) else None
         if kind.duration is not None:
-            now, seconds = request.end_unix_nano / 1e9, (request.end_unix_nano - request.start_unix_nano) / 1e9
+            # An example that leads to no trace would be worse than none.
+            exemplar = ids if getattr(span, "is_sampled", False) else None
+            now, seconds = end / 1e9, (end - request.start_unix_nano) / 1e9
             kind.duration.observe(seconds, exemplar, now)
             # Whom we lost before any answer has seen nothing good; slow it was if it was slow.
             is_event = request.status or not request.is_left
             if (journey := request.journey) is not None and (is_event or seconds > journey.latency_seconds):
                 self._instruments.count_journey(journey, seconds, exemplar, now, is_error=is_error)
         path = "" if kind.has_constant_path else scrub(request.path)
-        path_attribute = wire.text_attribute(PATH_KEY, path) if path else b""
-        if isinstance(span, Span):
+        path_attribute = encode_path(path) if path else b""
+        if own is not None:
             if error is not None or is_error:
-                _tell_error(span, error, is_error=is_error)
-            span.start_unix_nano = request.start_unix_nano
-            if span.name is request.method:  # not renamed by the service
-                span.name = kind.span_name
-            if span.attributes:
-                self._describe(span, kind, path_attribute, client)
+                _tell_error(own, error, is_error=is_error)
+            own.start_unix_nano = request.start_unix_nano
+            if own.name is request.method:  # not renamed by the service
+                own.name = kind.span_name
+            if own.attributes:
+                self._describe(own, kind, path_attribute, client)
             else:
                 known = kind.span_attributes + (ATTRIBUTE + path_attribute if path else b"")
-                span.constant_attributes = known + (self._clients.get(client) or self._client_attribute(client))
-            span.end(request.end_unix_nano)
+                own.constant_attributes = known + (self._clients.get(client) or self._client_attribute(client))
+            if self._tracer.finish is finish and not own.end_unix_nano:
+                # What `end` comes to in nearly all requests.
+                own.end_unix_nano = end
+                self._pipeline.spans.add(self._tracer.scope, own.encode())
+            else:
+                own.end(end)
         return kind.log(request, path, path_attribute, ids)
 
     def _describe(self, span: Span, kind: RequestKind, path: bytes, client: str) -> None:
