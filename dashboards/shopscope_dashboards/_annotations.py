@@ -1,8 +1,9 @@
 """Marks on the time axis: deployments, drills, alerts."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Final
+from typing import Final
 
+from shopscope_dashboards._names import count
 from shopscope_dashboards._sources import Json, source
 
 _ENVIRONMENT: Final = 'deployment_environment_name=~"$environment"'
@@ -33,15 +34,22 @@ class Annotation:
 
     def to_json_data(self) -> Json:
         """As an entry of ``annotations.list``."""
+        target: Json = {
+            "datasource": source("prometheus"),
+            "editorMode": "code",
+            "expr": self.expr,
+            "interval": "15s",
+            "range": True,
+            "refId": "Anno",
+        }
         return {
             "datasource": source("prometheus"),
             "enable": self.enabled,
-            "expr": self.expr,
             "hide": False,
             "iconColor": self.colour,
             "name": self.name,
-            "step": "15s",
             "tagKeys": self.tags,
+            "target": target,
             "textFormat": self.text,
             "titleFormat": self.title,
             "useValueForTime": False,
@@ -50,37 +58,49 @@ class Annotation:
 
 ALERTS: Final = Annotation(
     "Alerts",
-    'ALERTS{alertstate="firing", alertname!~".*Heartbeat|Watchdog"}',
+    'ALERTS{alertstate="firing", severity!="none"}',
     "{{alertname}}",
     "red",
-    text="{{journey}} {{severity}}",
+    text="{{severity}} {{journey}} {{service_name}}",
     tags="severity,journey",
 )
-# target_info has the version of every process; one that was there a quarter of an hour ago has not been deployed now.
+# target_info says the version of every process. That of a service which was not there five minutes ago is no news.
+_VERSIONS: Final = f'target_info{{{_ENVIRONMENT}, service_version!=""}}'
 DEPLOYMENTS: Final = Annotation(
     "Deployments",
-    f"count by (job, service_version) (target_info{{{_ENVIRONMENT}, service_version!=\"\"}})"
-    f" unless count by (job, service_version) (target_info{{{_ENVIRONMENT}}} offset 5m)"
-    f" and on (job) count by (job) (target_info{{{_ENVIRONMENT}}} offset 5m)",
-    "{{job}} {{service_version}}",
+    f"count by (service_name, service_version) ({_VERSIONS}) "
+    f"unless count by (service_name, service_version) ({_VERSIONS} offset 5m) "
+    f"and on (service_name) count by (service_name) ({_VERSIONS} offset 5m)",
+    "{{service_name}} {{service_version}}",
     "blue",
-    text="a version that was not there five minutes before",
+    text="A version that did not run five minutes before.",
+)
+# What switches faults is a request like others: a counter that has begun, or grown, within the last minute.
+_SWITCHES: Final = (
+    f'{count("http_server_request_duration_seconds")}{{{_ENVIRONMENT}, http_route="/faults", '
+    'http_request_method=~"PUT|DELETE"}'
+)
+DRILLS: Final = Annotation(
+    "Drills",
+    f"sum by (service_name) ((increase({_SWITCHES}[1m]) > 0) or ({_SWITCHES} unless {_SWITCHES} offset 1m))",
+    "{{service_name}}",
+    "purple",
+    text="Faults were switched on or off.",
 )
 
 
-def drill_annotation() -> Json:
-    """Annotations of Grafana's own store with the tag ``drill``, as an entry of ``annotations.list``."""
-    target: dict[str, Any] = {"limit": 100, "matchAny": True, "tags": ["drill"], "type": "tags"}
+def _marks() -> Json:
+    """What people and pipelines marked in Grafana itself, with the tag ``shopscope``."""
     return {
         "datasource": {"type": "grafana", "uid": "-- Grafana --"},
         "enable": True,
         "hide": False,
-        "iconColor": "purple",
-        "name": "Drills",
-        "target": target,
+        "iconColor": "yellow",
+        "name": "Marks",
+        "target": {"limit": 100, "matchAny": False, "tags": ["shopscope"], "type": "tags"},
     }
 
 
 def default_annotations() -> list[Json]:
     """Those of every board."""
-    return [DEPLOYMENTS.to_json_data(), drill_annotation(), ALERTS.to_json_data()]
+    return [*(entry.to_json_data() for entry in (DEPLOYMENTS, DRILLS, ALERTS)), _marks()]

@@ -2,19 +2,21 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Final, NamedTuple
 
 from shopscope_dashboards._annotations import Annotation, default_annotations
+from shopscope_dashboards._base import LETTERS, Panel, Row
 from shopscope_dashboards._errors import BoardError
 from shopscope_dashboards._frame import COLUMNS, Encoder, Frame, frame, frame_dashboard
 from shopscope_dashboards._links import Link
-from shopscope_dashboards._panels import Panel, Row
-from shopscope_dashboards._sources import Json
+from shopscope_dashboards._sources import SOURCES, Json
 from shopscope_dashboards._variables import ENVIRONMENT, Variable, source_variables
 
 _MAX_UID: Final = 40
+_VARIABLE: Final = re.compile(r"\$\{?([a-zA-Z_]\w*)")
 _BOARDS_MENU: Final = {
     "asDropdown": True,
     "icon": "dashboard",
@@ -73,7 +75,7 @@ class Board:
             raise BoardError(f"a board's uid must have 1 to {_MAX_UID} characters: {self.uid!r}; shorten it")
         seen: dict[int, Placed] = {}
         for placed in self.placed():
-            _check(self.uid, placed)
+            _check(self, placed)
             if seen.setdefault(placed.id, placed) is not placed:
                 raise BoardError(
                     f"{self.uid}: titles within a row must differ: {placed.item.title!r} in {placed.row!r}; rename one"
@@ -82,10 +84,12 @@ class Board:
     def placed(self) -> Iterator[Placed]:
         """Rows and panels with their ids and places, in order."""
         x = y = line = 0
-        row = ""
+        row, after_collapsed = "", -1
         for item in self.panels:
             if isinstance(item, Row):
-                row, x, y, line = item.title, 0, y + line, 0
+                # What is inside a collapsed row takes no room.
+                x, y, line = 0, after_collapsed if after_collapsed >= 0 else y + line, 0
+                row, after_collapsed = item.title, y + 1 if item.collapsed else -1
                 yield Placed(item, row, self._id_of(row), x, y)
                 y += 1
                 continue
@@ -134,12 +138,22 @@ def _row_json(row: Row, panels: list[Frame]) -> Json:
     return body | ({"repeat": row.repeat} if row.repeat else {})
 
 
-def _check(uid: str, placed: Placed) -> None:
+def _check(board: Board, placed: Placed) -> None:
     item = placed.item
     if isinstance(item, Row):
         return
+    where = f"{board.uid}: {item.title!r}"
     if not 0 < item.width <= COLUMNS or item.height <= 0:
         raise BoardError(
-            f"{uid}: {item.title!r} must be 1 to {COLUMNS} columns wide and at least 1 high: "
-            f"{item.width} by {item.height}; correct width or height"
+            f"{where} must be 1 to {COLUMNS} columns wide and at least 1 high: {item.width} by {item.height}; "
+            "correct width or height"
         )
+    if len(item.all_queries) > len(LETTERS):
+        raise BoardError(
+            f"{where} must have at most {len(LETTERS)} queries: {len(item.all_queries)}; make two panels of it"
+        )
+    known = {variable.name for variable in board.variables} | SOURCES.keys()
+    text = "\n".join((item.repeat and f"${item.repeat}", *(query.text for query in item.all_queries)))
+    unknown = sorted({name for name in _VARIABLE.findall(text) if name not in known and not name.startswith("__")})
+    if unknown:
+        raise BoardError(f"{where} must use variables of its board: ${unknown[0]}; add it to variables")

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar, Literal
 
-from shopscope_dashboards._fields import Column
-from shopscope_dashboards._panels import DataPanel
+from shopscope_dashboards._base import LETTERS, DataPanel, shown
+from shopscope_dashboards._fields import Column, override
+from shopscope_dashboards._queries import PromQuery, Query
 from shopscope_dashboards._sources import Json
 
 
@@ -34,8 +35,8 @@ class Table(DataPanel):
         by = [{"displayName": self.sort, "desc": self.descending}] if self.sort else []
         return {"cellHeight": "sm", "showHeader": True, "sortBy": by}
 
-    def _overrides(self) -> list[Json]:
-        return [*(column.to_json_data() for column in self.columns), *DataPanel._overrides(self)]
+    def _own_overrides(self) -> list[Json]:
+        return [column.to_json_data() for column in self.columns]
 
     def _transformations(self) -> list[Json]:
         if not self.columns:
@@ -85,7 +86,7 @@ class Heatmap(DataPanel):
 
     def _custom(self) -> Json:
         scale = {"type": "linear"} if self.log is None else {"type": "log", "log": self.log}
-        return {"hideFrom": {"legend": False, "tooltip": False, "viz": False}, "scaleDistribution": scale}
+        return {"hideFrom": shown(), "scaleDistribution": scale}
 
     def _options(self) -> Json:
         axis: Json = {"axisPlacement": "left", "reverse": False, "unit": self.unit}
@@ -117,35 +118,75 @@ class Heatmap(DataPanel):
 class NodeGraph(DataPanel):
     """Who calls whom: Tempo's service map, or edges from Prometheus.
 
-    A query of Prometheus is instant, has the format ``table`` and the labels ``id``, ``source`` and ``target``; the
-    value of A is the first figure on an edge, that of B the second.
+    Queries of Prometheus are instant and have the format ``table``. One for edges has the labels ``id``, ``source`` and
+    ``target``; the value of the first is the first figure on an edge, that of the second the second.
 
     Attributes:
         unit: of the first figure.
         second_unit: of the second.
+        nodes: queries for nodes, with the labels ``id`` and ``title``: first figure, second figure, and the share, from
+            0 to 1, of the circle that is red. None: nodes are what edges name, with the sum of the edges to them.
     """
 
     _: KW_ONLY
     second_unit: str = ""
+    nodes: Sequence[PromQuery] = ()
 
     type: ClassVar[str] = "nodeGraph"
     has_value_links: ClassVar[bool] = False
 
+    @property
+    def all_queries(self) -> Sequence[Query]:
+        """Those for edges, then those for nodes."""
+        return (*self.queries, *self.nodes)
+
     def _options(self) -> Json:
-        edges = {"mainStatUnit": self.unit, "secondaryStatUnit": self.second_unit}
-        return {"edges": {name: unit for name, unit in edges.items() if unit}, "nodes": {}, "zoomMode": "cooperative"}
+        named = {"mainStatUnit": self.unit, "secondaryStatUnit": self.second_unit}
+        units = {name: unit for name, unit in named.items() if unit}
+        arcs = [{"field": "arc__failed", "color": "red"}, {"field": "arc__rest", "color": "green"}]
+        has_arcs = len(self.nodes) == len(_NODE_FIELDS)
+        return {
+            "edges": units,
+            "nodes": units | ({"arcs": arcs} if has_arcs else {}),
+            "zoomMode": "cooperative",
+        }
 
     def _transformations(self) -> list[Json]:
         if any(query.source != "prometheus" for query in self.queries):
             return []
-        if len(self.queries) == 1:
-            return [{"id": "organize", "options": _renamed({"Value": "mainstat"})}]
-        renamed = _renamed({"Value #A": "mainstat", "Value #B": "secondarystat"})
-        return [{"id": "merge", "options": {}}, {"id": "organize", "options": renamed}]
+        edges, nodes = LETTERS[: len(self.queries)], LETTERS[len(self.queries) : len(self.all_queries)]
+        alone = len(self.all_queries) == 1
+        return [*_fields(edges, _NODE_FIELDS[:2], alone=alone), *_fields(nodes, _NODE_FIELDS, alone=False)]
 
 
-def _renamed(names: dict[str, str]) -> Json:
-    return {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": names}
+_NODE_FIELDS = ("mainstat", "secondarystat", "arc__failed")
+
+
+def _fields(letters: str, names: Sequence[str], *, alone: bool) -> list[Json]:
+    """One table from the queries ``letters``, with their values under the names that the graph looks for.
+
+    A field that is renamed keeps its old name inside, which is what the graph reads: each is computed anew.
+    """
+    if not letters:
+        return []
+    steps: list[Json] = []
+    if len(letters) > 1:
+        steps.append({"id": "merge", "filter": _queries_matching("|".join(letters)), "options": {}})
+    merged = _queries_matching(f"(?:merge-)?{letters[0]}(?:-.+)?")
+    for letter, name in zip(letters, names, strict=False):
+        values = "Value" if alone else f"Value #{letter}"
+        options: Json = {"alias": name, "mode": "reduceRow", "timeSeries": False}
+        options["reduce"] = {"include": [values], "reducer": "lastNotNull"}
+        steps.append({"id": "calculateField", "filter": merged, "options": options})
+    if names[-1] == "arc__failed" and len(letters) == len(names):
+        rest: Json = {"alias": "arc__rest", "mode": "binary", "timeSeries": False}
+        rest["binary"] = {"left": "1", "operator": "-", "right": "arc__failed"}
+        steps.append({"id": "calculateField", "filter": merged, "options": rest})
+    return steps
+
+
+def _queries_matching(pattern: str) -> Json:
+    return {"id": "byRefId", "options": f"/^(?:{pattern})$/"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +212,16 @@ class Traces(DataPanel):
 
     def _options(self) -> Json:
         return {} if self.single else {"cellHeight": "sm", "showHeader": True}
+
+    def _own_overrides(self) -> list[Json]:
+        """Narrow columns for what is long and says little: the id is there to be clicked."""
+        if self.single:
+            return []
+        return [
+            override("Trace ID", {"custom.width": 90}),
+            override("Start time", {"custom.width": 85, "unit": "time:HH:mm:ss"}),
+            override("Duration", {"custom.width": 85}),
+        ]
 
 
 @dataclass(frozen=True, slots=True)

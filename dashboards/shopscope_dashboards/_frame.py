@@ -18,7 +18,9 @@ COLUMNS: Final = 24
 #: The newest schema; older ones are migrated by Grafana, which guesses.
 SCHEMA_VERSION: Final = 42
 
-_OBSOLETE: Final = frozenset({"__inputs", "gnetId", "hideControls", "id", "rows", "sharedCrosshair", "style", "version"})
+_OBSOLETE: Final = frozenset(
+    {"__inputs", "gnetId", "hideControls", "id", "rows", "sharedCrosshair", "style", "version"}
+)
 _SHARED_TOOLTIP: Final = 1
 
 Encoder: type[DashboardEncoder] = DashboardEncoder
@@ -53,7 +55,7 @@ def frame_dashboard(
     refresh: str,
     time_from: str,
 ) -> Json:
-    """grafanalib's dashboard around ``panels``, without what Grafana no longer knows."""
+    """The dashboard around ``panels`` as grafanalib has it, without what Grafana no longer knows."""
     dashboard = core.Dashboard(
         uid=uid,
         title=title,

@@ -3,7 +3,7 @@
 A rename in the SDK thereby breaks the build, and not a panel at three in the morning.
 """
 
-from collections.abc import Container
+from collections.abc import Collection
 from difflib import get_close_matches
 
 from shopscope._metrics._names import METRICS
@@ -61,13 +61,9 @@ def recorded(name: str) -> str:
     return _known(name, RECORDED, "a recorded series")
 
 
-def _known(name: str, names: frozenset[str], what: str) -> str:
-    if not _has(names, name):
+def _known(name: str, names: Collection[str], what: str) -> str:
+    if name not in names:
         nearest = get_close_matches(name, sorted(names), n=1)
         hint = f"use {nearest[0]!r}" if nearest else "see docs/reference/metrics.md"
         raise BoardError(f"{what} must exist: {name!r}; {hint}")
     return name
-
-
-def _has(names: Container[str], name: str) -> bool:
-    return name in names

@@ -16,7 +16,7 @@ class PromQuery:
         expr: the query; rates over ``$__rate_interval``.
         legend: ``{{label}}`` and text.
         instant: one value at the end of the time range, rather than a line.
-        exemplars: ask for exemplars too: the dots that open a trace.
+        exemplars: ask for exemplars too, the dots that open a trace; None: of buckets over time.
         format: ``table`` gives labels as columns; ``heatmap`` takes the buckets of a classic histogram.
         interval: shortest step, such as ``1m``; empty: the data source's.
     """
@@ -25,7 +25,7 @@ class PromQuery:
     legend: str = ""
     _: KW_ONLY
     instant: bool = False
-    exemplars: bool = False
+    exemplars: bool | None = None
     format: PromFormat = "time_series"
     interval: str = ""
 
@@ -36,12 +36,19 @@ class PromQuery:
         """The query as its engine reads it."""
         return self.expr
 
+    @property
+    def has_exemplars(self) -> bool:
+        """Whether exemplars are asked for too."""
+        if self.exemplars is None:
+            return "_bucket" in self.expr and not self.instant and self.format != "table"
+        return self.exemplars
+
     def to_json_data(self, ref_id: str) -> Json:
         """The target of a panel."""
         target: Json = {
             "datasource": source("prometheus"),
             "editorMode": "code",
-            "exemplar": self.exemplars,
+            "exemplar": self.has_exemplars,
             "expr": self.expr,
             "format": self.format,
             "instant": self.instant,
@@ -115,6 +122,7 @@ class LogQuery:
         """The target of a panel."""
         target: Json = {
             "datasource": source("loki"),
+            "direction": "backward",
             "editorMode": "code",
             "expr": self.logql,
             "maxLines": self.limit,
