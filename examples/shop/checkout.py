@@ -87,6 +87,8 @@ async def place_order(body: OrderRequest, request: Request) -> Order:
         raise
     if not is_new:  # the buyer asked again after the answer was lost: the first reservation counts
         await _release(client, reserved.reservation_id)
+    else:
+        shopscope.order_placed(order.total_cents / 100, currency=order.currency)
     log.info("order %s placed: %d lines, %d cents", order.order_id, len(order.lines), order.total_cents)
     return order
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import shopscope_ops
+from shopscope import __version__
 from shopscope_ops.demo._ports import OBSERVED, SERVICES, DemoPorts
 from shopscope_ops.engines._probes import answers_http
 from shopscope_ops.engines._processes import ProcessError, Program
@@ -62,6 +63,8 @@ def shop_environment(
         "SHOPSCOPE_CONFIG": str(files.shop_file),
         "SHOPSCOPE_PEERS": ",".join(f"{address}={name}" for address, name in peers.items()),
         "SHOPSCOPE_LOG_FORMAT": "json",
+        # What tells this shop from another one on the same stack, and one release of it from the next.
+        "OTEL_RESOURCE_ATTRIBUTES": f"deployment.environment.name=demo,service.version={__version__}",
         "OTEL_EXPORTER_OTLP_ENDPOINT": ports.engine.endpoint,
         # The defaults suit a shop that runs all day; whoever watches a demo wants to see it now.
         "OTEL_BSP_SCHEDULE_DELAY": "1000",

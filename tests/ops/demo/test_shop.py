@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import shopscope
 import shopscope_ops
 from shopscope_ops.demo import _shop
 from shopscope_ops.demo._ports import DemoPorts
@@ -31,6 +32,13 @@ def test_every_process_learns_where_the_others_are():
         "postgresql",
         "redis",
     )
+
+
+def test_the_shop_says_which_one_it_is():
+    """Boards tell environments and releases apart: the demo's is the release that it came with."""
+    told = environment_of(OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=mine")
+    expected = f"deployment.environment.name=demo,service.version={shopscope.__version__}"
+    assert expected == told["OTEL_RESOURCE_ATTRIBUTES"]
 
 
 def test_settings_that_the_user_made_for_other_services_stay_out():
