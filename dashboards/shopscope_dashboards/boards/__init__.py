@@ -2,11 +2,12 @@
 
 from shopscope.config import Shop
 from shopscope_dashboards import Board
-from shopscope_dashboards.boards import journey
+from shopscope_dashboards.boards import business, journey, slo
 
 __all__ = ["all_boards"]
 
 
 def all_boards(shop: Shop) -> tuple[Board, ...]:
     """Every board, in the order of the menu."""
-    return tuple(journey.board(shop, each) for each in shop.journeys.values())
+    journeys = (journey.board(shop, each) for each in shop.journeys.values())
+    return (*journeys, *(module.board(shop) for module in (slo, business)))

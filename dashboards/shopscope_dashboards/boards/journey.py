@@ -3,6 +3,7 @@
 The first screen of a laptop answers: is it bad, since when, for whom, which dependency, which release, show me a trace.
 """
 
+import hashlib
 from collections.abc import Iterator
 
 from shopscope.config import Journey, Shop
@@ -30,13 +31,18 @@ from shopscope_dashboards.boards._promql import money_unit
 
 GREEN, ORANGE, RED = "green", "orange", "red"
 OUTCOMES = {"good": GREEN, "slow": ORANGE, "error": RED}
+_UID_CHARACTERS = 40
 # Rules are evaluated every 15 s and the search looks at whole minutes: less than this is now.
 _NOT_BAD_SECONDS = 90.0
 
 
 def uid_of(journey: str) -> str:
-    """The uid of a journey's board: of a long name its beginning."""
-    return f"shopscope-journey-{journey}"[:40]
+    """The uid of a journey's board; Grafana takes 40 characters, so a long name ends in a digest."""
+    uid = f"shopscope-journey-{journey}"
+    if len(uid) <= _UID_CHARACTERS:
+        return uid
+    digest = hashlib.sha256(journey.encode()).hexdigest()[:8]
+    return f"{uid[: _UID_CHARACTERS - 9]}-{digest}"
 
 
 def board(shop: Shop, journey: Journey) -> Board:
@@ -172,8 +178,8 @@ def _cost_or_traffic(shop: Shop, queries: JourneyQueries) -> Panel:
         )
     return Stat(
         "Failing, per hour",
-        f"Failed events of an hour at this pace, times {journey.value.average:.2f} {shop.currency} as in shopscope.toml. "
-        "The most that it can cost: customers who try again and succeed are counted as lost.",
+        f"Failed events of an hour at this pace, times {journey.value.average:.2f} {shop.currency} as in "
+        "shopscope.toml. The most that it can cost: customers who try again and succeed are counted as lost.",
         [PromQuery(queries.value_per_hour("error"))],
         unit=money_unit(shop.currency),
         decimals=0,
