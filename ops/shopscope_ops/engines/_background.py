@@ -1,9 +1,9 @@
 """The embedded engine in the background: started, stopped and found again by its process record."""
 
 import contextlib
-import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]
 
@@ -14,9 +14,13 @@ from shopscope_ops.engines._processes import (
     describe_log,
     process_record,
     read_records,
+    start_detached,
     write_records,
 )
 from shopscope_ops.engines._state import held_lock, require_room, unwritable
+
+if TYPE_CHECKING:
+    import subprocess
 
 _NAME = "engine"
 _LEAST_BYTES = 128 * 2**20
@@ -82,18 +86,7 @@ def _spawn(folder: Path, address: EngineAddress) -> int:
     program = engine_program(address, folder / "data")
     log = folder / "logs" / "engine.log"
     try:
-        log.parent.mkdir(exist_ok=True)
-        if log.exists():
-            log.replace(log.with_suffix(".log.1"))
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                program.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=dict(program.environment),
-                start_new_session=True,
-            )
+        process = start_detached(program.command, program.environment, log)
     except OSError as error:
         raise unwritable(folder, error) from error
     try:

@@ -352,3 +352,23 @@ def _bound_log(log: Path) -> None:
         if log.stat().st_size > _LOG_LIMIT_BYTES:
             log.with_suffix(".log.1").write_bytes(log.read_bytes())
             os.truncate(log, 0)
+
+
+def start_detached(command: Sequence[str], environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start a program that outlives us; what it prints goes to ``log``, and the log before is kept beside it.
+
+    Raises:
+        OSError: the log cannot be written, or the program not be started.
+    """
+    log.parent.mkdir(exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            start_new_session=True,
+        )

@@ -19,6 +19,7 @@ from shopscope_ops.engines._processes import (
     describe_log,
     process_record,
     read_records,
+    start_detached,
     write_records,
 )
 from shopscope_ops.engines._state import held_lock, require_room, state_folder, unwritable
@@ -167,19 +168,9 @@ def _spawn(folder: Path, left_out: Sequence[str], report: Callable[[str], None])
     """Start the supervisor detached from us and wait until it says that all is up; nothing stays when that fails."""
     options = [f"--set-port={key}={port}" for key, port in chosen_ports().items()]
     options += [f"--without={name}" for name in left_out]
-    log = _log(folder)
+    command = [sys.executable, "-m", "shopscope_ops.engines.native", "--folder", str(folder), *options]
     try:
-        log.parent.mkdir(exist_ok=True)
-        if log.exists():
-            log.replace(log.with_suffix(".log.1"))
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "shopscope_ops.engines.native", "--folder", str(folder), *options],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = start_detached(command, os.environ, _log(folder))
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
