@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from shopscope_dashboards._annotations import Annotation, default_annotations
 from shopscope_dashboards._base import LETTERS, Panel, Row
 from shopscope_dashboards._errors import BoardError
-from shopscope_dashboards._frame import COLUMNS, Encoder, Frame, frame, frame_dashboard
+from shopscope_dashboards._frame import COLUMNS, Encoder, Frame, frame_dashboard
 from shopscope_dashboards._links import Link
 from shopscope_dashboards._sources import SOURCES, Json
 from shopscope_dashboards._variables import ENVIRONMENT, Variable, source_variables
@@ -127,9 +127,9 @@ class Board:
             if isinstance(item, Row):
                 inside = [] if item.collapsed else frames
                 body = _row_json(item, inside if item.collapsed else [])
-                frames.append(frame(body, panel_id, width=COLUMNS, height=1, x=x, y=y))
+                frames.append(Frame(body, panel_id, width=COLUMNS, height=1, x=x, y=y))
             else:
-                inside.append(frame(item.to_json_data(), panel_id, width=item.width, height=item.height, x=x, y=y))
+                inside.append(Frame(item.to_json_data(), panel_id, width=item.width, height=item.height, x=x, y=y))
         return frames
 
 

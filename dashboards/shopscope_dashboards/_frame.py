@@ -7,7 +7,6 @@ Grafana no longer knows: these are left out.
 from collections.abc import Sequence
 from typing import Final
 
-import attr
 from grafanalib import core
 from grafanalib._gen import DashboardEncoder
 
@@ -26,20 +25,16 @@ _SHARED_TOOLTIP: Final = 1
 Encoder: type[DashboardEncoder] = DashboardEncoder
 
 
-@attr.s(auto_attribs=True)
 class Frame(core.Panel):  # type: ignore[misc]  # grafanalib has no types
     """One of our panels, with its id and place."""
 
-    body: Json = attr.ib(kw_only=True)
+    def __init__(self, body: Json, panel_id: int, *, width: int, height: int, x: int, y: int) -> None:
+        super().__init__(title=body["title"], id=panel_id, gridPos=core.GridPos(height, width, x, y))
+        self.body = body
 
     def to_json_data(self) -> Json:
         """The panel as Grafana reads it."""
         return {**self.body, "id": self.id, "gridPos": self.gridPos}
-
-
-def frame(body: Json, panel_id: int, *, width: int, height: int, x: int, y: int) -> Frame:
-    """A panel at its place."""
-    return Frame(title=body["title"], id=panel_id, gridPos=core.GridPos(height, width, x, y), body=body)
 
 
 def frame_dashboard(
