@@ -1,9 +1,7 @@
 """The demo shop under load, seen through the real collector: every span once, every counter right, every link whole."""
 
-import contextlib
+import base64
 import json
-import pickle
-import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -13,15 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from shopscope_ops.demo._ports import OBSERVED, DemoPorts
-from shopscope_ops.demo._shop import find_shop, seed_program, service_programs, shop_environment
-from shopscope_ops.demo.backends import postgres_backend, postgres_home, redis_backend
-from shopscope_ops.engines._processes import Supervisor
 from shopscope_ops.load.plan import Action
 from shopscope_ops.load.report import JOURNEYS, LoadReport
 from shopscope_ops.load.run import LoadSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
-from asking import Answers, Prometheus, settled, wait_until
+from asking import Answers, Prometheus, read_json, settled, wait_until
+from demo_shop import loaded, shop_running
 
 LOAD_SECONDS = 8.0
 VISITS_PER_SECOND = 8.0
@@ -33,14 +29,6 @@ ROUTES = {
     Action.VIEW_CART: "/carts/{cart_id}",
     Action.CHECKOUT: "/checkout",
 }
-LOAD = """
-import pickle, sys
-from shopscope_ops.load.report import LoadReport
-from shopscope_ops.load.run import run_load
-report = LoadReport()
-run_load(pickle.load(sys.stdin.buffer), report, lambda _: None)
-pickle.dump(report, sys.stdout.buffer)
-"""
 
 
 @dataclass
@@ -68,30 +56,6 @@ class Play:
         """Every span in the store, as trace id and span id."""
         spans = self.answers.table("spans")
         return list(zip(spans["trace_id"].to_pylist(), spans["span_id"].to_pylist(), strict=True))
-
-
-@contextlib.contextmanager
-def shop_running(folder, ports):
-    """The whole shop over databases of its own; its services are told to end when the context does."""
-    files = find_shop()
-    with postgres_home(folder, {}) as home, Supervisor(folder) as supervisor:
-        database, redis = postgres_backend(supervisor, home, {}), redis_backend(folder, {})
-        supervisor.wait_ready(supervisor.start(database.program, redis.program))
-        environment = shop_environment(files, ports, database.url, redis.url)
-        services = supervisor.start(*service_programs(ports, environment))
-        supervisor.run(seed_program(environment))
-        supervisor.wait_ready(services)
-        yield
-        for service in services:
-            supervisor.stop(service)
-
-
-def loaded(settings):
-    """The report of a load from a process of its own: other tests have instrumented this one's HTTP client."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD], input=pickle.dumps(settings), stdout=subprocess.PIPE, check=True
-    )
-    return pickle.loads(done.stdout)  # noqa: S301 (our own program's)
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +152,51 @@ def test_logs_carry_ids_of_stored_traces(played):
     lost = [body for body, trace, span in rows if trace and (trace, span) not in ids]
     assert [] == lost
     assert sum(played.requests(action) for action in Action) <= sum(1 for _, trace, _ in rows if trace)
+
+
+def address_of(stack, name):
+    """Of a store that runs only where its program is on PATH."""
+    if name in stack.left_out:
+        pytest.skip(f"{name} is left out: {stack.left_out[name]}")
+    return stack.address(f"{name}.http")
+
+
+def test_exemplars_resolve_in_tempo(played, stack):
+    """The trace that a click on an exemplar opens is there, and has the exemplar's span."""
+    tempo = address_of(stack, "tempo")
+    exemplars = wait_until(
+        lambda: played.prometheus.exemplars('{__name__=~"(http_server|shopscope)_.*_bucket"}'),
+        "exemplars in Prometheus",
+    )
+
+    def spans(trace_id):
+        groups = read_json(tempo, f"/api/v2/traces/{trace_id}").get("trace", {}).get("resourceSpans", [])
+        found = [span["spanId"] for group in groups for scoped in group["scopeSpans"] for span in scoped["spans"]]
+        return {base64.b64decode(span).hex() for span in found}
+
+    lost = [labels for labels in exemplars if labels["span_id"] not in spans(labels["trace_id"])]
+    assert [] == lost
+
+
+def test_loki_has_every_line(played, stack):
+    """As many records of each service as the embedded engine has, and as many of them with a trace."""
+    loki = address_of(stack, "loki")
+
+    def counted(pipeline):
+        query = f'sum by (service_name) (count_over_time({{service_name=~".+"}} {pipeline} [1h]))'
+        rows = read_json(loki, "/loki/api/v1/query", query=query)["data"]["result"]
+        found = {row["metric"]["service_name"]: int(row["value"][1]) for row in rows}
+        return {service: count for service, count in found.items() if service in OBSERVED}
+
+    stored = played.stored("logs")
+    assert stored == settled(stored, lambda: counted(""))
+    logs = played.answers.table("logs")
+    traced = Counter(
+        service
+        for service, trace in zip(logs["service"].to_pylist(), logs["trace_id"].to_pylist(), strict=True)
+        if trace and service in OBSERVED
+    )
+    assert dict(traced) == counted('| trace_id != ""')
 
 
 def settled_together(sent, stored):
