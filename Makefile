@@ -50,7 +50,7 @@ bench-stack: $(VENV)/dev.installed ## Measure what the stack costs, beside a col
 
 generate: $(VENV)/dev.installed ## Renew what is generated from the code
 	@$(BIN)/python -m shopscope_ops.reference
-	@$(BIN)/python -m shopscope_ops.collector
+	@$(BIN)/python -m shopscope_ops.generate
 
 lock: $(VENV)/dev.installed ## Renew the locked requirements from pyproject.toml
 	@$(BIN)/pip install --quiet uv

@@ -3,12 +3,13 @@
 import typer
 
 from shopscope_ops.answers.command import diagnose
-from shopscope_ops.collector.command import generate
+from shopscope_ops.boards.command import export, import_
 from shopscope_ops.demo.command import demo
 from shopscope_ops.doctor.command import doctor
 from shopscope_ops.engines.alerts_command import alerts
 from shopscope_ops.engines.command import down, logs, status, up
 from shopscope_ops.engines.password_command import password
+from shopscope_ops.generate.command import check, generate
 from shopscope_ops.load.command import load
 
 app = typer.Typer(
@@ -18,8 +19,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, status, logs, alerts, password, doctor, diagnose, load, demo, generate):
+for command in (up, down, status, logs, alerts, password, doctor, diagnose, load, demo, generate, check, export):
     app.command()(command)
+app.command("import")(import_)
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def test_lines_do_not_break_into_dots():
 def test_boards_come_from_files_alone():
     """Changes are made where boards are generated, not in the browser."""
     (provider,) = provisioned("dashboards", "providers")
-    assert ("/etc/grafana/boards", False, True) == (
+    assert ("/etc/grafana/generated", False, True) == (
         provider["options"]["path"],
         provider["allowUiUpdates"],
         provider["disableDeletion"],

@@ -30,16 +30,3 @@ def generated(folder: Path, shop: Shop) -> Iterator[tuple[Path, str]]:
         path = folder / name
         begin, end = (f"{indent}{mark}" for mark in _MARKS)
         yield path, between(path.read_text(encoding="utf-8"), begin, end, lines, name)
-
-
-def write(folder: Path, shop: Shop) -> list[Path]:
-    """Write what differs; gives the files that did.
-
-    Args:
-        folder: ``collector`` of a clone, or a copy of it.
-        shop: journeys and their thresholds.
-    """
-    changed = [(path, text) for path, text in generated(folder, shop) if path.read_text(encoding="utf-8") != text]
-    for path, text in changed:
-        path.write_text(text, encoding="utf-8")
-    return [path for path, _ in changed]
