@@ -8,14 +8,14 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Final, NamedTuple
 
 from shopscope_dashboards._annotations import Annotation, default_annotations
-from shopscope_dashboards._base import LETTERS, Panel, Row
+from shopscope_dashboards._base import LETTERS, DataPanel, Panel, Row
 from shopscope_dashboards._errors import BoardError
 from shopscope_dashboards._frame import COLUMNS, Encoder, Frame, frame_dashboard
 from shopscope_dashboards._links import Link
 from shopscope_dashboards._sources import SOURCES, Json
 from shopscope_dashboards._variables import ENVIRONMENT, Variable, source_variables
 
-_MAX_UID: Final = 40
+_UID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _VARIABLE: Final = re.compile(r"\$\{?([a-zA-Z_]\w*)")
 _BOARDS_MENU: Final = {
     "asDropdown": True,
@@ -71,8 +71,12 @@ class Board:
     time_from: str = "now-1h"
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.uid) <= _MAX_UID:
-            raise BoardError(f"a board's uid must have 1 to {_MAX_UID} characters: {self.uid!r}; shorten it")
+        if not _UID.fullmatch(self.uid):
+            raise BoardError(
+                f"a board's uid must have 1 to 40 characters, letters, digits, - and _: {self.uid!r}; rename it"
+            )
+        if not self.title or not self.description:
+            raise BoardError(f"a board must have a title and a description: {self.uid}; write what it answers")
         seen: dict[int, Placed] = {}
         for placed in self.placed():
             _check(self, placed)
@@ -139,21 +143,32 @@ def _row_json(row: Row, panels: list[Frame]) -> Json:
 
 
 def _check(board: Board, placed: Placed) -> None:
+    """Refuse what Grafana would draw wrongly without a word."""
     item = placed.item
-    if isinstance(item, Row):
-        return
     where = f"{board.uid}: {item.title!r}"
-    if not 0 < item.width <= COLUMNS or item.height <= 0:
+    texts = [f"${item.repeat}"] if item.repeat else []
+    if not isinstance(item, Row):
+        _check_panel(where, item)
+        texts += [query.text for query in item.all_queries]
+    known = {variable.name for variable in board.variables} | SOURCES.keys()
+    used = {name for text in texts for name in _VARIABLE.findall(text) if not name.startswith("__")}
+    if unknown := sorted(used - known):
+        raise BoardError(f"{where} must use variables of its board: ${unknown[0]}; add it to variables")
+
+
+def _check_panel(where: str, panel: Panel) -> None:
+    if not 0 < panel.width <= COLUMNS or panel.height <= 0:
         raise BoardError(
-            f"{where} must be 1 to {COLUMNS} columns wide and at least 1 high: {item.width} by {item.height}; "
+            f"{where} must be 1 to {COLUMNS} columns wide and at least 1 high: {panel.width} by {panel.height}; "
             "correct width or height"
         )
-    if len(item.all_queries) > len(LETTERS):
+    if len(panel.all_queries) > len(LETTERS):
         raise BoardError(
-            f"{where} must have at most {len(LETTERS)} queries: {len(item.all_queries)}; make two panels of it"
+            f"{where} must have at most {len(LETTERS)} queries: {len(panel.all_queries)}; make two panels of it"
         )
-    known = {variable.name for variable in board.variables} | SOURCES.keys()
-    text = "\n".join((item.repeat and f"${item.repeat}", *(query.text for query in item.all_queries)))
-    unknown = sorted({name for name in _VARIABLE.findall(text) if name not in known and not name.startswith("__")})
-    if unknown:
-        raise BoardError(f"{where} must use variables of its board: ${unknown[0]}; add it to variables")
+    if not isinstance(panel, DataPanel):
+        return
+    if not panel.title or not panel.description:
+        raise BoardError(f"{where} must have a description and a title: it is seen at night; say what it means")
+    if not panel.all_queries:
+        raise BoardError(f"{where} must ask for something: no queries; give it one, or make it a Text")

@@ -7,6 +7,7 @@ from shopscope_ops.reference._attributes import render_attributes
 from shopscope_ops.reference._environment import render_environment
 from shopscope_ops.reference._errors import render_errors
 from shopscope_ops.reference._metrics import render_metrics
+from shopscope_ops.reference._panels import render_panels
 
 
 def pages() -> Mapping[str, str]:
@@ -16,6 +17,7 @@ def pages() -> Mapping[str, str]:
         "environment.md": render_environment(),
         "errors.md": render_errors(),
         "metrics.md": render_metrics(),
+        "panels.md": render_panels(),
     }
 
 
