@@ -138,8 +138,8 @@ class JourneyQueries:
         return f"{own} / scalar(sum({rate(_EVENTS, self.selector)}) > 0)"
 
     def own_time_growth(self) -> str:
-        """How much more that is than its median over the time range."""
-        return f"{self.own_time()} - quantile_over_time(0.5, ({self.own_time()})[$__range:1m])"
+        """How much more that is than in the better quarter of the time range."""
+        return f"{self.own_time()} - quantile_over_time(0.25, ({self.own_time()})[$__range:1m])"
 
     def calls_per_event(self, *labels: str) -> str:
         """Calls for one event."""

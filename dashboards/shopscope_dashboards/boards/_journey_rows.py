@@ -28,7 +28,6 @@ from shopscope_dashboards import (
 from shopscope_dashboards.boards._journey_queries import PAGE_BURN_RATE, JourneyQueries
 from shopscope_dashboards.boards._promql import ENVIRONMENT_IS, money_unit, rate
 
-_DEPENDENCIES: Final = "shopscope-dependencies"
 _WINDOWS: Final = ("5m", "1h", "6h", "3d")
 
 
@@ -59,6 +58,10 @@ def slow(queries: JourneyQueries) -> list[Link]:
 def failed(queries: JourneyQueries) -> list[Link]:
     """Leads to the failed traces."""
     return [traces_link("Failed traces", queries.failed_traces())]
+
+
+def _dependencies(queries: JourneyQueries) -> Link:
+    return board_link("Dependencies", "shopscope-dependencies", journey=queries.journey.name)
 
 
 def _latency_line(queries: JourneyQueries) -> list[Threshold]:
@@ -147,7 +150,7 @@ def _which_route(queries: JourneyQueries) -> Iterator[Panel]:
 
 def _which_dependency(queries: JourneyQueries) -> Iterator[Panel]:
     edge = "{{service_name}} → {{peer}}"
-    onward = [board_link("Dependencies", _DEPENDENCIES), *slow(queries)]
+    onward = [_dependencies(queries), *slow(queries)]
     yield TimeSeries(
         "Where one event's time goes",
         "Each participant's own time for one event: its work and the network before it, without its own calls. "
@@ -176,7 +179,7 @@ def _which_dependency(queries: JourneyQueries) -> Iterator[Panel]:
         unit="percentunit",
         minimum=0,
         width=12,
-        links=[board_link("Dependencies", _DEPENDENCIES), *failed(queries)],
+        links=[_dependencies(queries), *failed(queries)],
     )
     yield TimeSeries(
         "Calls for one event",
@@ -185,7 +188,11 @@ def _which_dependency(queries: JourneyQueries) -> Iterator[Panel]:
         unit="short",
         minimum=0,
         width=12,
-        links=[board_link("Dependencies", _DEPENDENCIES), board_link("Caches", "shopscope-caches"), *slow(queries)],
+        links=[
+            _dependencies(queries),
+            board_link("Caches", "shopscope-caches"),
+            *slow(queries),
+        ],
     )
 
 

@@ -57,7 +57,7 @@ def _first_screen(shop: Shop) -> Iterator[Panel]:
     for title, description, query, its_unit, decimals in (
         ("Orders", "Orders placed per minute.", queries.orders_per_minute(), "opm", 1),
         ("Value", "Value of the orders of an hour at this pace.", queries.value_per_hour(), unit, 0),
-        ("Average order", "Value of an order, on average.", queries.average_order(), unit, 2),
+        ("Average order", f"Value of an order, on average.{_said(shop)}", queries.average_order(), unit, 2),
     ):
         yield Stat(title, description, [PromQuery(query)], unit=its_unit, decimals=decimals, colour="none", width=4,
                    height=4, links=[link])  # fmt: skip
@@ -99,6 +99,13 @@ def _first_screen(shop: Shop) -> Iterator[Panel]:
         links=[link],
     )
     yield from _conversion_now(shop, queries)
+
+
+def _said(shop: Shop) -> str:
+    """What the file says of it: losses are reckoned with that."""
+    averages = {each.name: each.value.average for each in shop.journeys.values() if each.value}
+    said = ", ".join(f"{name} {average:.2f}" for name, average in averages.items())
+    return f" Losses are reckoned with what shopscope.toml says: {said}. Correct it there." if said else ""
 
 
 def _losses(shop: Shop) -> Iterator[Panel]:

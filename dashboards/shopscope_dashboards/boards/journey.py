@@ -250,8 +250,8 @@ def _which_dependency(queries: JourneyQueries) -> Panel:
     latency = queries.journey.latency_seconds
     return Table(
         "Which dependency: own time of each participant",
-        "Seconds of one event that each takes itself, its network included and its own calls not, now and against the "
-        "median of the time range. The largest growth is where to look; a share of failed calls is where else.",
+        "Seconds of one event that each takes itself, its network included and its own calls not, now and against "
+        "the better quarter of the time range. The largest growth is where to look, and so is a share of failed calls.",
         [
             PromQuery(queries.own_time_growth(), instant=True, format="table"),
             PromQuery(queries.own_time(), instant=True, format="table"),
@@ -263,7 +263,7 @@ def _which_dependency(queries: JourneyQueries) -> Panel:
                 "peer",
                 "participant",
                 width=110,
-                links=[board_link("Dependencies", "shopscope-dependencies")],
+                links=[board_link("Dependencies", "shopscope-dependencies", journey=queries.journey.name)],
             ),
             Column(
                 "A",
@@ -284,7 +284,7 @@ def _which_dependency(queries: JourneyQueries) -> Panel:
         sort="growth",
         width=9,
         height=7,
-        links=[board_link("Dependencies", "shopscope-dependencies")],
+        links=[board_link("Dependencies", "shopscope-dependencies", journey=queries.journey.name)],
     )
 
 

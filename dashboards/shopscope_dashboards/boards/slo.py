@@ -31,6 +31,7 @@ _BY: Final = "journey, deployment_environment_name"
 _NAME: Final = "{{journey}} {{deployment_environment_name}}"
 _GOOD: Final = ', outcome="good"'
 _ALERT: Final = f'ALERTS{{alertname="ShopscopeErrorBudgetBurn", alertstate="firing", {ENVIRONMENT_IS}'
+_GONE: Final = ValueMapping(0, "gone", RED)
 _RUNBOOK: Final = runbook_link("docs/runbooks/slo.md")
 # From which burn rate on each window is part of a page (red) or a ticket (orange): the rules' own figures.
 _PACES: Final = {"1h": (3.0, PAGE_BURN_RATE), "6h": (1.0, 6.0), "1d": (1.0, 3.0), "3d": (0.5, 1.0)}
@@ -117,6 +118,7 @@ def _stats() -> Iterator[Panel]:
         unit="s",
         decimals=1,
         thresholds=[Threshold(None, RED), Threshold(6 * 3600, ORANGE), Threshold(3 * 86400, GREEN)],
+        mappings=[_GONE],
         graph=False,
         width=4,
         height=4,
@@ -175,7 +177,7 @@ def _journeys(shop: Shop) -> Panel:
                 maximum=1,
             ),
             *paces,
-            Column("G", "gone in", unit="s", decimals=1, width=105),
+            Column("G", "gone in", unit="s", decimals=1, width=105, mappings=[_GONE]),
         ],
         unit="short",
         sort="budget left",
