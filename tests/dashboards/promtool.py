@@ -27,7 +27,7 @@ def expect(folder: Path, series: dict[str, str], at: str, **expected: tuple[str,
         pytest.skip("promtool is neither on PATH nor in the cache: run make stack-binaries")
     tests = [
         {
-            "expr": filled(query),
+            "expr": f"round({filled(query)}, 1e-9)",
             "eval_time": at,
             "exp_samples": [{"labels": labels, "value": value} for labels, value in answer.items()],
         }
