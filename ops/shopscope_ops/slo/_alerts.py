@@ -50,7 +50,7 @@ def _burn(burn: Burn, grafana: str) -> Rule:
         summary='{{ $labels.journey }} spends its error budget {{ printf "%.1f" $value }} times too fast',
         description=f"Over the last {burn.long} and still over the last {burn.short}, {{{{ $labels.journey }}}} was "
         f"slow or failed so often that its budget is spent {_faster(burn.factor)} than the objective allows: "
-        f {burn.spent:.0%} of the budget of 30 days within {burn.long}.",
+        f"{burn.spent:.0%} of the budget of 30 days within {burn.long}.",
         seconds=parse_duration(burn.long),
     )
 
@@ -89,7 +89,8 @@ def _absent(grafana: str) -> Rule:
         wait="2m",
         summary="Nothing is heard of {{ $labels.journey }}",
         description="No process of {{ $labels.sloth_service }} has sent its counts of {{ $labels.journey }} for four "
-        "minutes: the service is down, or its telemetry does not arrive. Until it does, no other alert of this journey can fire.",
+        "minutes: the service is down, or its telemetry does not arrive. Until it does, no other alert of this journey "
+        "can fire.",
     )
 
 
@@ -112,7 +113,8 @@ def _impossible(grafana: str) -> Iterator[Rule]:
         wait="5m",
         summary="{{ $labels.journey }} counts more good events than it measured",
         description='Within 15 minutes, {{ printf "%.0f" $value }} good events of {{ $labels.journey }} have no '
-        "duration. They are counted twice, or durations are lost: the ratios of this journey say too little or too much.",
+        "duration. They are counted twice, or durations are lost: the ratios of this journey say too little or too "
+        "much.",
     )
     yield _alert(
         "ShopscopeJourneyImpossible",

@@ -26,14 +26,14 @@ def _faults(journey: Journey) -> list[str]:
         found.append(
             f"{where}.objective must be above {_least_objective(steepest.factor):g}: {journey.objective:g}; "
             f"its alert fires at {steepest.factor:g} times the budget, "
-            f"{steepest.factor:g} x (1 - {journey.objective:g}) = {steepest.factor * share:.3g}, and no more than 1 of all events can be bad: raise the objective"
+            f"{steepest.factor:g} x (1 - {journey.objective:g}) = {steepest.factor * share:.3g}, "
+            "and no more than 1 of all events can be bad: raise the objective"
         )
     if share < _SMALLEST_BUDGET:
         found.append(
             f"{where}.objective must leave a budget of at least {_SMALLEST_BUDGET:g}: {journey.objective!r}; "
             f"1 - {journey.objective!r} = {1 - journey.objective:.3g}, less than one event "
-            "of a million: "
-            "lower the objective"
+            "of a million: lower the objective"
         )
     days = journey.window_seconds / 86400
     if not (_SHORTEST_DAYS <= days <= _LONGEST_DAYS and days == int(days)):
