@@ -20,7 +20,7 @@ def errors_of_the_code():
     """Names of all classes that are defined below ``ShopscopeError``, without importing what defines them."""
     bases = {
         node.name: {base.id for base in node.bases if isinstance(base, ast.Name)}
-        for folder in ("sdk", "ops")
+        for folder in ("sdk", "dashboards", "ops")
         for path in (ROOT / folder).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)

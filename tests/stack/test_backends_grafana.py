@@ -95,3 +95,10 @@ def test_nothing_leaves_and_nobody_is_admin(section, key, value):
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(GRAFANA / "grafana.ini", encoding="utf-8")
     assert value == settings[section][key]
+
+
+def test_viewers_may_follow_links_to_traces():
+    """Exemplars, trace and log links of boards open Explore: without this a click leads nobody but editors anywhere."""
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(GRAFANA / "grafana.ini", encoding="utf-8")
+    assert settings["users"].getboolean("viewers_can_edit")

@@ -14,6 +14,7 @@ from shopscope import ConfigError, ShopscopeError
 from shopscope._configuration._settings import read_settings
 from shopscope._serving._apps import instrument_app
 from shopscope.config import Shop, load_shop
+from shopscope_dashboards import BoardError, metric
 from shopscope_ops.answers import UnknownJourneyError
 from shopscope_ops.answers import diagnose as answer
 from shopscope_ops.answers.command import _read as read_telemetry
@@ -269,6 +270,12 @@ EXAMPLES: Sequence[Example] = (
         "`shopscope generate` meets a list of secrets that it does not know: the SDK's has changed",
         "Derive the pattern anew in `ops/shopscope_ops/collector/_patterns.py`.",
         _changed_pattern,
+    ),
+    Example(
+        BoardError,
+        "a board of one's own names a series that neither the SDK nor a rule makes, or cannot be drawn as it is",
+        "Correct what is named; the names are those of [metrics](metrics.md).",
+        lambda _: metric("shopscope_slo_event_total"),
     ),
     Example(
         SourceError, "the engine's address is none, or its answer cannot be read", "Correct the address.", _no_address
