@@ -5,7 +5,7 @@ from pathlib import Path
 from shopscope._metrics._names import METRICS
 from shopscope_ops.reference import pages
 
-PAGE = Path(__file__).parents[2] / "docs/reference/metrics.md"
+PAGE = Path(__file__).parents[3] / "docs/reference/metrics.md"
 
 
 def test_page_is_current():

@@ -12,7 +12,7 @@ from shopscope._configuration._settings import NOT_HONOURED, read_settings
 from shopscope_ops.reference import pages
 from shopscope_ops.reference._environment import ELSEWHERE, honoured
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VARIABLES = list(honoured())
 NAMES = [name for variable in VARIABLES for name in variable.names]
 # Of https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and what it refers to; of names
@@ -125,5 +125,6 @@ def test_no_other_name_is_in_the_code():
 def test_named_test_exists(variable):
     """What a row says is tested is tested, there."""
     file, _, name = variable.test.partition("::")
-    tree = ast.parse((Path(__file__).parent / file).read_text(encoding="utf-8"))
+    (path,) = Path(__file__).parents[1].rglob(file)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

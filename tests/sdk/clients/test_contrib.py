@@ -229,7 +229,7 @@ def test_damaged_package(tmp_path, monkeypatch):
 
 def test_example_of_the_how_to(program, sink):
     """The example of docs/how-to/clients.md runs, and sends what is written there."""
-    text = (Path(__file__).parents[2] / "docs/how-to/clients.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs/how-to/clients.md").read_text(encoding="utf-8")
     source, expected = (text.split(f"```{language}\n")[1].split("```")[0] for language in ("python", "json"))
     with shop() as server:
         port = server.server_port

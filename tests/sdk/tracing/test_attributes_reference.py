@@ -22,7 +22,7 @@ from shopscope_ops.demo.backends import start_redis
 from shopscope_ops.reference import pages
 from shopscope_ops.reference._attribute_table import ATTRIBUTES, PLACES
 
-PAGE = Path(__file__).parents[2] / "docs/reference/attributes.md"
+PAGE = Path(__file__).parents[3] / "docs/reference/attributes.md"
 SHOP = """
     [shop]
     namespace = "demo-shop"
