@@ -62,6 +62,18 @@ def _first_screen(shop: Shop) -> Iterator[Panel]:
         yield Stat(title, description, [PromQuery(query)], unit=its_unit, decimals=decimals, colour="none", width=4,
                    height=4, links=[link])  # fmt: skip
     yield from _losses(shop)
+    if (selling := _selling(shop)) is not None:
+        yield Stat(
+            f"Orders per 100 {selling.name}",
+            f"How many of those who begin {selling.name} end with an order.",
+            [PromQuery(queries.conversion(selling))],
+            unit="short",
+            decimals=1,
+            colour="none",
+            width=4,
+            height=4,
+            links=[link],
+        )
     yield TimeSeries(
         "Orders per minute, and at the same time before",
         "A day and a week before as far as Prometheus remembers. What it is far below is what is being lost.",
