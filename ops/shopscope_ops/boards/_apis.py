@@ -11,7 +11,6 @@ __all__ = ["DASHBOARDS", "FOLDERS", "Apis"]
 
 DASHBOARDS: Final = "dashboard.grafana.app"
 FOLDERS: Final = "folder.grafana.app"
-_NOT_FOUND: Final = 404
 _FOLDER: Final = "grafana.app/folder"
 _MESSAGE: Final = "grafana.app/message"
 _MANAGER: Final = "grafana.app/managedBy"
@@ -46,8 +45,8 @@ class Apis:
     def folder_title(self, uid: str) -> str | None:
         """The folder's title, or None where there is none."""
         path = f"{self._path(FOLDERS, 'folders')}/{uid}"
-        reply = self._http.ask("GET", path, what=f"read the folder {uid}", accept={_NOT_FOUND})
-        return None if reply.status == _NOT_FOUND else str((reply.fields.get("spec") or {}).get("title", ""))
+        reply = self._http.ask("GET", path, what=f"read the folder {uid}", may_miss=True)
+        return None if reply.is_missing else str((reply.fields.get("spec") or {}).get("title", ""))
 
     def create_folder(self, uid: str, title: str) -> None:
         """Make a folder."""
@@ -57,8 +56,8 @@ class Apis:
     def board(self, uid: str) -> Stored | None:
         """The board of this uid, or None."""
         path = f"{self._path(DASHBOARDS, 'dashboards')}/{uid}"
-        reply = self._http.ask("GET", path, what=f"read {uid}", accept={_NOT_FOUND})
-        if reply.status == _NOT_FOUND:
+        reply = self._http.ask("GET", path, what=f"read {uid}", may_miss=True)
+        if reply.is_missing:
             return None
         metadata = reply.fields["metadata"]
         notes = metadata.get("annotations") or {}

@@ -13,6 +13,8 @@ __all__ = ["connect"]
 
 # Those that take boards of the form that we write; the best first. v0alpha1 is a trial, v2 has another form.
 _VERSIONS: Final = ("v1", "v1beta1")
+# Older ones have no user to show for a token.
+_SIGNED_IN: Final = frozenset(range(400, 600)) - {401}
 # What Grafana 11 and older say to /apis, by their settings and the token's role.
 _NO_APIS: Final = frozenset({403, 404, 405, 501, 503})
 
@@ -26,6 +28,8 @@ def connect(http: Http) -> Grafana:
     health = http.ask("GET", "/api/health", what="find Grafana").fields
     if "database" not in health:
         raise GrafanaError(f"cannot find Grafana: {http.url}/api/health is another program's; correct --grafana")
+    # With a token that it does not know, a Grafana that lets anybody look takes us for anybody; this is for no such.
+    http.ask("GET", "/api/user", what="sign in", accept=_SIGNED_IN)
     # A Grafana can be told to keep its version to itself.
     version = str(health.get("version") or "of an unknown version")
     groups = http.ask("GET", "/apis", what="ask for Grafana's interfaces", accept=_NO_APIS).fields.get("groups") or ()

@@ -17,6 +17,8 @@ from shopscope_ops.boards._errors import GrafanaError
 __all__ = ["Http", "Reply", "checked_url"]
 
 _SECONDS: Final = 30.0
+_NOT_FOUND: Final = 404
+_INTERNAL: Final = 500
 _SHOWN_CHARACTERS: Final = 300
 _ROLE: Final = "give its service account the role Editor, or the right to edit this folder"
 _FIXES: Final = {
@@ -43,15 +45,22 @@ class Reply:
     Attributes:
         status: HTTP status.
         document: the body as JSON; None when it is none.
+        text: the body as text.
     """
 
     status: int
     document: Any
+    text: str = ""
 
     @property
     def fields(self) -> dict[str, Any]:
         """The document, where it is an object."""
         return self.document if isinstance(self.document, dict) else {}
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it says that there is no such thing; Grafana 12 says so with 500 to those who are no admin."""
+        return self.status == _NOT_FOUND or (self.status == _INTERNAL and "not found" in self.text.lower())
 
 
 class Http:
@@ -89,6 +98,7 @@ class Http:
         parameters: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         accept: Container[int] = (),
+        may_miss: bool = False,
     ) -> Reply:
         """Send a request.
 
@@ -100,6 +110,7 @@ class Http:
             parameters: of the query.
             headers: besides the token's.
             accept: statuses that are answers, too.
+            may_miss: that there is no such thing is an answer, too.
 
         Raises:
             GrafanaError: no answer, a status that is neither success nor accepted, or something that is not Grafana.
@@ -113,7 +124,7 @@ class Http:
             raise GrafanaError(
                 f"cannot {what}: {self.url} does not answer: {reason}; correct --grafana, or start it"
             ) from error
-        reply = Reply(response.status_code, _document(response))
+        reply = Reply(response.status_code, _document(response), response.text)
         if response.is_redirect:
             target = response.headers.get("location", "")
             raise GrafanaError(f"cannot {what}: {self.url} sends on to {target}; give that address with --grafana")
@@ -121,7 +132,7 @@ class Http:
             return reply
         if response.is_success:
             raise GrafanaError(f"cannot {what}: {self.url} answers with no JSON; is this the address of a Grafana?")
-        if response.status_code in accept:
+        if response.status_code in accept or (may_miss and reply.is_missing):
             return reply
         raise GrafanaError(f"cannot {what}: {_words(reply)}; {_fix(reply)}")
 
@@ -172,6 +183,8 @@ def _document(response: httpx.Response) -> Any:
 
 def _words(reply: Reply) -> str:
     said = reply.fields.get("message") or reply.fields.get("error") or ""
+    if not said and not reply.text.lstrip().startswith(("<", "{")):
+        said = reply.text
     said = " ".join(str(said).split())[:_SHOWN_CHARACTERS]
     return f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
 

@@ -4,6 +4,7 @@ Grafana 12 and later take rules of Prometheus and keep what they were made of be
 own pages, so that nobody changes them by hand there.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -21,7 +22,10 @@ __all__ = ["import_rules"]
 
 _API: Final = "/api/convert/prometheus/config/v1/rules"
 _SOURCE: Final = "X-Grafana-Alerting-Datasource-UID"
-_NOT_FOUND: Final = 404
+# Of Grafana's scheduler; what is no multiple of it is refused.
+_STEP_SECONDS: Final = 10
+# Of a group that names none.
+_INTERVAL: Final = "1m"
 _PART: Final = re.compile(r"\d+(?:ms|[smhdwy])")
 _LONG_SECONDS: Final = {"w": 7 * 86400.0, "y": 365 * 86400.0}
 # Of groups without this prefix we know nothing.
@@ -51,9 +55,9 @@ def import_rules(
             f"{grafana.name} takes no rules of Prometheus, Grafana 12 does; give them to Prometheus itself: "
             "shopscope export writes them"
         )
-    groups = [group for text in texts for group in yaml.safe_load(text)["groups"]]
+    groups = [_in_steps(group) for text in texts for group in yaml.safe_load(text)["groups"]]
     path = f"{_API}/{quote(folder, safe='')}"
-    found = http.ask("GET", path, what="read the rules", accept={_NOT_FOUND})
+    found = http.ask("GET", path, what="read the rules", may_miss=True)
     there = {group["name"]: group for group in found.fields.get(folder) or ()}
     for group in groups:
         name = f"rules {group['name']}"
@@ -66,12 +70,20 @@ def import_rules(
             # A group of its own for each request: a refusal names the group.
             headers = {_SOURCE: source}
             http.ask("POST", _API, what=f"write the {name}", body={folder: [group]}, headers=headers)
-        yield Outcome(name, f"would {verb}" if dry_run else f"{verb}d", f"{len(group['rules'])} rules")
+        yield Outcome(
+            name, f"would {verb}" if dry_run else f"{verb}d", f"{len(group['rules'])} rules every {group['interval']}"
+        )
     wanted = {group["name"] for group in groups}
     for name in sorted(name for name in there if name.startswith(_OURS) and name not in wanted):
         if not dry_run:
             http.ask("DELETE", f"{path}/{quote(name, safe='')}", what=f"remove the rules {name}")
         yield Outcome(f"rules {name}", "would remove" if dry_run else "removed", "no longer generated")
+
+
+def _in_steps(group: Group) -> Group:
+    """The group with an interval that Grafana has: not shorter, and a multiple of its scheduler's step."""
+    seconds = _seconds(group.get("interval") or _INTERVAL)
+    return group | {"interval": f"{math.ceil(seconds / _STEP_SECONDS) * _STEP_SECONDS}s"}
 
 
 def _plain(group: Mapping[str, Any]) -> Group:
@@ -80,7 +92,7 @@ def _plain(group: Mapping[str, Any]) -> Group:
         {key: _seconds(value) if key in {"for", "keep_firing_for"} else value for key, value in rule.items() if value}
         for rule in group.get("rules") or ()
     ]
-    return {"name": group["name"], "interval": _seconds(group.get("interval") or "1m"), "rules": rules}
+    return {"name": group["name"], "interval": _seconds(group.get("interval") or _INTERVAL), "rules": rules}
 
 
 def _seconds(duration: object) -> float:

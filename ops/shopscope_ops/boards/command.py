@@ -114,6 +114,8 @@ def export(
 def _complaining() -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:
+        raise
     except (ShopscopeError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(_FAILED) from error

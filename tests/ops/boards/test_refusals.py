@@ -19,6 +19,14 @@ def test_a_wrong_token(run, url, grafana, monkeypatch):
     assert "HTTP 401: Invalid API key; make a token in Grafana under Administration" in output
 
 
+def test_a_wrong_token_where_anybody_may_look(run, url, grafana, monkeypatch):
+    """Grafana would take us for anybody, and what it then shows would be said to be up to date."""
+    grafana.lets_anybody_look = True
+    monkeypatch.setenv("GRAFANA_TOKEN", "glsa_of_yesterday")
+    code, output = run("import", "--grafana", url)
+    assert (1, True) == (code, "cannot sign in: HTTP 401: Invalid API key; make a token" in output)
+
+
 def test_a_token_that_may_only_look(run, url, grafana, monkeypatch):
     """Grafana's words, and which right is missing."""
     monkeypatch.setenv("GRAFANA_TOKEN", VIEWER)
