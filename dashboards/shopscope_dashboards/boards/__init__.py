@@ -2,15 +2,17 @@
 
 from shopscope.config import Shop
 from shopscope_dashboards import Board
-from shopscope_dashboards.boards import business, journey, slo
+from shopscope_dashboards.boards import business, caches, dependencies, journey, protection, saturation, slo, stack
 
 __all__ = ["all_boards", "rendered"]
+
+_SHARED = (slo, dependencies, saturation, caches, protection, business, stack)
 
 
 def all_boards(shop: Shop) -> tuple[Board, ...]:
     """Every board, in the order of the menu."""
     journeys = (journey.board(shop, each) for each in shop.journeys.values())
-    return (*journeys, *(module.board(shop) for module in (slo, business)))
+    return (*journeys, *(module.board(shop) for module in _SHARED))
 
 
 def rendered(shop: Shop) -> dict[str, str]:

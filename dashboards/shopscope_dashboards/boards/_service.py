@@ -2,10 +2,18 @@
 
 from typing import Final
 
-from shopscope_dashboards._links import Link, board_link, runbook_link, traces_link
-from shopscope_dashboards._names import bucket, count, metric, total
-from shopscope_dashboards._queries import PromQuery
-from shopscope_dashboards._variables import Variable
+from shopscope_dashboards import (
+    Link,
+    PromQuery,
+    Variable,
+    board_link,
+    bucket,
+    count,
+    metric,
+    runbook_link,
+    total,
+    traces_link,
+)
 
 RANGE: Final = "$__rate_interval"
 _ENVIRONMENT: Final = 'deployment_environment_name=~"$environment"'
@@ -55,7 +63,8 @@ def within(series: str, by: str, *matchers: str, window: str = RANGE) -> str:
 
 def quantile(share: float, histogram: str, by: str, *matchers: str) -> str:
     """A quantile of a histogram, by labels."""
-    return f"histogram_quantile({share}, sum by ({by}, le) (rate({of(bucket(histogram), *matchers)}[{RANGE}])))"
+    labels = f"{by}, le" if by else "le"
+    return f"histogram_quantile({share}, sum by ({labels}) (rate({of(bucket(histogram), *matchers)}[{RANGE}])))"
 
 
 def observed(histogram: str, by: str, *matchers: str) -> str:
@@ -73,9 +82,17 @@ def share(part: str, whole: str) -> str:
     return f"{part} / clamp_min({whole}, 1e-9)"
 
 
-def cells(expr: str) -> PromQuery:
-    """A query whose labels and value are cells of a table."""
-    return PromQuery(expr, instant=True, format="table")
+def cells(expr: str, legend: str = "") -> PromQuery:
+    """A query whose labels and value are cells of a table; the legend says what the value is."""
+    return PromQuery(expr, legend, instant=True, format="table")
+
+
+def or_none(losses: str, while_this: str, *labels: str) -> str:
+    """A loss by labels, which comes into being with the first one; 0 as "none" where something went well meanwhile."""
+    nothing = f"0 * {while_this}"
+    for label in labels:
+        nothing = f'label_replace({nothing}, "{label}", "none", "", "")'
+    return f"{losses} or {nothing}"
 
 
 def heat(histogram: str, *matchers: str) -> PromQuery:

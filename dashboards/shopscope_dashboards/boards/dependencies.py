@@ -3,14 +3,29 @@
 from typing import Final
 
 from shopscope.config import Shop
-from shopscope_dashboards._board import Board
-from shopscope_dashboards._data_panels import Heatmap, NodeGraph, Table, Traces
-from shopscope_dashboards._fields import Column, Threshold, ValueMapping
-from shopscope_dashboards._links import runbook_link, traces_link
-from shopscope_dashboards._names import count, metric
-from shopscope_dashboards._panels import Panel, Row, StateTimeline, Stat, TimeSeries
-from shopscope_dashboards._queries import PromQuery, TraceQuery
-from shopscope_dashboards._variables import ENVIRONMENT, Variable
+from shopscope_dashboards import (
+    ENVIRONMENT,
+    Board,
+    Column,
+    Heatmap,
+    Panel,
+    PromQuery,
+    Row,
+    Stat,
+    StateTimeline,
+    Table,
+    Threshold,
+    TimeSeries,
+    TraceQuery,
+    Traces,
+    ValueMapping,
+    Variable,
+    count,
+    metric,
+    runbook_link,
+    traces_link,
+)
+from shopscope_dashboards.boards._graph import call_graph
 from shopscope_dashboards.boards._service import (
     CALL,
     DEPENDENCY,
@@ -62,8 +77,8 @@ def board(shop: Shop) -> Board:
     return Board(
         "shopscope-dependencies",
         "Dependencies",
-        "Who calls whom, how long each peer lets each journey wait, and what fails: where to look when a journey is slow "
-        "and its own service is not.",
+        "Who calls whom, how long each peer lets each journey wait, and what fails: where to look when a journey is "
+        "slow and its own service is not.",
         (*_first(), Row("Latency"), *_latency(), Row("Failures"), *_failures(), Row("Calls and traces"), *_calls()),
         variables=(ENVIRONMENT, SERVICE, JOURNEY, _PEER),
     )
@@ -76,8 +91,8 @@ def _first() -> tuple[Panel, ...]:
     return (
         Stat(
             "Failing calls",
-            "Share of all calls that ended in an error; answers such as 404 or 402, which say that the caller is wrong, "
-            "do not count.",
+            "Share of all calls that ended in an error; answers such as 404 or 402, which say that the caller is "
+            "wrong, do not count.",
             [PromQuery(share(f"({failed} or 0 * {calls})", calls))],
             unit="percentunit",
             decimals=2,
@@ -100,8 +115,8 @@ def _first() -> tuple[Panel, ...]:
         ),
         Stat(
             "Open breakers",
-            "Breakers that opened or refused calls within the last interval. Calls under them fail at once, which protects "
-            "the caller: the fault is behind them.",
+            "Breakers that opened or refused calls within the last interval. Calls under them fail at once, which "
+            "protects the caller: the fault is behind them.",
             [PromQuery(f"sum(({breaker_state()}) == bool 2)")],
             unit="short",
             thresholds=[Threshold(None, "green"), Threshold(1.0, "red")],
@@ -132,11 +147,11 @@ def _first() -> tuple[Panel, ...]:
             height=4,
             links=[SATURATION, _RUNBOOK],
         ),
-        _graph(),
+        call_graph(_CHOSEN, (_SLOW, _FAILED)),
         TimeSeries(
             "Time of a journey in each call",
-            "Seconds that one event of the journey spends in each call, on average. A call contains those that its peer "
-            "makes: the last of a chain that grows together is where the time goes.",
+            "Seconds that one event of the journey spends in each call, on average. A call contains those that its "
+            "peer makes: the last of a chain that grows together is where the time goes.",
             [
                 PromQuery(
                     f"{busy(DEPENDENCY, 'journey, service_name, peer', *_CHOSEN)} / on (journey) group_left () "
@@ -155,43 +170,12 @@ def _first() -> tuple[Panel, ...]:
     )
 
 
-def _graph() -> NodeGraph:
-    """Edges from the dependency histogram, which is complete whatever is sampled; customers stand before them."""
-    called = count(DEPENDENCY)
-    entered = count("shopscope_journey_duration_seconds")
-
-    def edges(calls: str, entries: str) -> str:
-        calls = f'label_replace(label_replace({calls}, "source", "$1", "service_name", "(.+)"), "target", "$1", "peer", "(.+)")'
-        entries = f'label_replace(label_replace({entries}, "source", "customers", "", ""), "target", "$1", "service_name", "(.+)")'
-        return f'max by (id, source, target) (label_join({calls} or {entries}, "id", " → ", "source", "target"))'
-
-    rate = edges(
-        f"sum by (service_name, peer) (rate({of(called, *_CHOSEN)}[{RANGE}])) > 0",
-        f"sum by (service_name) (rate({of(entered, OF_SERVICE)}[{RANGE}])) > 0",
-    )
-    p95 = edges(
-        quantile(0.95, DEPENDENCY, "service_name, peer", *_CHOSEN),
-        quantile(0.95, "shopscope_journey_duration_seconds", "service_name", OF_SERVICE),
-    )
-    return NodeGraph(
-        "Who calls whom",
-        "Calls per second and p95 of each call, as the caller measures them; complete whatever share of traces is kept. "
-        "Peers that nobody watches from within (a bank, a database) are here too.",
-        [cells(rate), cells(p95)],
-        unit="reqps",
-        second_unit="s",
-        width=12,
-        height=13,
-        links=[_SLOW, _FAILED],
-    )
-
-
 def _latency() -> tuple[Panel, ...]:
     return (
         TimeSeries(
             "p95 by call",
-            "How long the slowest twentieth of calls take at least, as the caller measures it: network and queues included. "
-            "Dots open traces.",
+            "How long the slowest twentieth of calls take at least, as the caller measures it: network and queues "
+            "included. Dots open traces.",
             [PromQuery(quantile(0.95, DEPENDENCY, "service_name, peer", *_CHOSEN), CALL, exemplars=True)],
             unit="s",
             minimum=0,
@@ -210,8 +194,8 @@ def _latency() -> tuple[Panel, ...]:
         ),
         TimeSeries(
             "p95 by peer and journey",
-            "The same peer for each journey that uses it. Slow for one journey alone: what that journey asks for. Slow for "
-            "all of them: the peer.",
+            "The same peer for each journey that uses it. Slow for one journey alone: what that journey asks for. "
+            "Slow for all of them: the peer.",
             [PromQuery(quantile(0.95, DEPENDENCY, "peer, journey", *_CHOSEN), "{{peer}} for {{journey}}")],
             unit="s",
             minimum=0,
@@ -220,7 +204,8 @@ def _latency() -> tuple[Panel, ...]:
         ),
         Heatmap(
             "How long calls take",
-            "All chosen calls by duration. Two bands: two kinds of answers, such as hit and miss, or one slow instance.",
+            "All chosen calls by duration. Two bands: two kinds of answers, such as hit and miss, or one slow "
+            "instance.",
             [heat(DEPENDENCY, *_CHOSEN)],
             unit="s",
             width=12,
@@ -228,8 +213,8 @@ def _latency() -> tuple[Panel, ...]:
         ),
         TimeSeries(
             "Calls under way by peer",
-            "How many calls wait for each peer at once, on average. What grows without bound here ends in a full pool, or "
-            "out of memory.",
+            "How many calls wait for each peer at once, on average. What grows without bound here ends in a full "
+            "pool, or out of memory.",
             [PromQuery(busy(DEPENDENCY, "service_name, peer", *_CHOSEN), CALL)],
             unit="short",
             minimum=0,
@@ -246,8 +231,8 @@ def _failures() -> tuple[Panel, ...]:
     return (
         TimeSeries(
             "Failing calls",
-            "Share of calls that ended in an error: no answer, a refused connection, a 5xx, a failed statement. The last "
-            "of a chain is where it begins.",
+            "Share of calls that ended in an error: no answer, a refused connection, a 5xx, a failed statement. The "
+            "last of a chain is where it begins.",
             [PromQuery(share(f"({failing} or 0 * {calls})", calls), CALL)],
             unit="percentunit",
             minimum=0,
@@ -279,8 +264,8 @@ def _failures() -> tuple[Panel, ...]:
         ),
         TimeSeries(
             "Timeouts and calls given up",
-            "Calls that ended without the peer's answer: a timeout expired, retries were exhausted, a breaker or bulkhead "
-            "refused, a limiter limited, a wait for a pool's connection was given up.",
+            "Calls that ended without the peer's answer: a timeout expired, retries were exhausted, a breaker or "
+            "bulkhead refused, a limiter limited, a wait for a pool's connection was given up.",
             [
                 PromQuery(
                     per_second(metric(EVENTS), "service_name, peer, event", *_GUARDED, given_up),
@@ -298,8 +283,8 @@ def _failures() -> tuple[Panel, ...]:
         ),
         StateTimeline(
             "Breakers",
-            "What callers met: a breaker that lets calls through, one that tries again after its pause, one that refuses. "
-            "Libraries tell changes; a breaker that nobody calls looks closed.",
+            "What callers met: a breaker that lets calls through, one that tries again after its pause, one that "
+            "refuses. Libraries tell changes; a breaker that nobody calls looks closed.",
             [PromQuery(breaker_state(), "{{service_name}} → {{peer}} {{operation}}")],
             mappings=STATES,
             width=12,
@@ -318,8 +303,8 @@ def _calls() -> tuple[Panel, ...]:
             "Each call with its rate, latency and failures, the slowest first.",
             [
                 cells(calls),
-                cells(quantile(0.5, DEPENDENCY, by, *_CHOSEN)),
-                cells(quantile(0.95, DEPENDENCY, by, *_CHOSEN)),
+                cells(quantile(0.5, DEPENDENCY, by, *_CHOSEN), "p50"),
+                cells(quantile(0.95, DEPENDENCY, by, *_CHOSEN), "p95"),
                 cells(share(f"({failing} or 0 * {calls})", calls)),
             ],
             unit="s",
