@@ -64,7 +64,7 @@ def test_the_first_screen_answers_the_questions_of_an_incident(each):
     below = next(index for index, place in enumerate(placed) if isinstance(place.item, Row))
     first = placed[:below]
     assert FIRST_SCREEN_ROWS >= max(place.y + place.item.height for place in first)
-    words = ["Good, last", "Bad for", "Good, slow", "For whom", "Which dependency", "Which release", "Show me"]
+    words = ["Good, 5", "Bad for", "Good, slow", "For whom", "Which dependency", "Which release", "Show me"]
     found = [place.item.title for place in first]
     assert words == [word for title in found for word in words if title.startswith(word)]
 
@@ -81,7 +81,7 @@ def test_thresholds_are_those_of_the_file():
     """Latency and objective are drawn where values are; the searches for traces use them too."""
     board = journey.board(SHOP, REFUND)
     assert [None, 1.25] == thresholds(board, "How long customers wait")
-    assert [None, pytest.approx(1 - 14.4 * 0.03), 0.97] == thresholds(board, "Good, last 5 minutes")
+    assert [None, pytest.approx(1 - 14.4 * 0.03), 0.97] == thresholds(board, "Good, 5 minutes")
     assert [None, pytest.approx(0.03)] == thresholds(board, "Bad events by environment")
 
 

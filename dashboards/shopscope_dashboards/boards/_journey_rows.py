@@ -1,7 +1,7 @@
 """What stands below a journey's first screen: each answer once more, over time and by every part."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from shopscope.config import Shop
 from shopscope_dashboards import (
@@ -60,6 +60,11 @@ def failed(queries: JourneyQueries) -> list[Link]:
     return [traces_link("Failed traces", queries.failed_traces())]
 
 
+def only(*fields: str) -> dict[str, Any]:
+    """Grafana's transformation that keeps these fields of a list of traces; there is no room for more."""
+    return {"id": "filterFieldsByName", "options": {"include": {"names": list(fields)}}}
+
+
 def _dependencies(queries: JourneyQueries) -> Link:
     return board_link("Dependencies", "shopscope-dependencies", journey=queries.journey.name)
 
@@ -81,6 +86,7 @@ def _for_whom(queries: JourneyQueries) -> Iterator[Panel]:
         unit="percentunit",
         thresholds=_budget_line(queries),
         minimum=0,
+        soft_maximum=2 * queries.budget,
         links=failed(queries),
     )
     yield TimeSeries(
@@ -90,6 +96,7 @@ def _for_whom(queries: JourneyQueries) -> Iterator[Panel]:
         unit="percentunit",
         thresholds=_budget_line(queries),
         minimum=0,
+        soft_maximum=2 * queries.budget,
         links=failed(queries),
     )
     yield TimeSeries(
@@ -116,9 +123,9 @@ def _which_route(queries: JourneyQueries) -> Iterator[Panel]:
         columns=[
             Column("http_request_method", "method", width=70),
             Column("http_route", "route"),
-            Column("A", "per second", unit="reqps", decimals=1),
-            Column("B", "failed", unit="percentunit", decimals=2),
-            Column("C", "p95", unit="s", cell="text", thresholds=_latency_line(queries)),
+            Column("A", "per second", decimals=1, width=85),
+            Column("B", "failed", unit="percentunit", decimals=1, width=70),
+            Column("C", "p95", unit="s", decimals=1, width=80, cell="text", thresholds=_latency_line(queries)),
         ],
         unit="short",
         sort="per second",
@@ -178,6 +185,7 @@ def _which_dependency(queries: JourneyQueries) -> Iterator[Panel]:
         [PromQuery(queries.failed_calls("service_name", "peer"), edge)],
         unit="percentunit",
         minimum=0,
+        soft_maximum=2 * queries.budget,
         width=12,
         links=[_dependencies(queries), *failed(queries)],
     )
@@ -198,12 +206,24 @@ def _which_dependency(queries: JourneyQueries) -> Iterator[Panel]:
 
 def _which_release(queries: JourneyQueries) -> Iterator[Panel]:
     yield TimeSeries(
+        "Processes by service and release",
+        "How far a roll-out is, of every service that takes part.",
+        [PromQuery(queries.processes_by_release(), "{{service_name}} {{service_version}}")],
+        unit="short",
+        decimals=0,
+        draw="steps",
+        minimum=0,
+        width=6,
+        links=slow(queries),
+    )
+    yield TimeSeries(
         "Events by release",
         f"Of {queries.journey.service}, which answers the customer: when a release took over.",
         [PromQuery(queries.events_by("service_version"), "{{service_version}}")],
         unit="reqps",
         stack=True,
         minimum=0,
+        width=6,
         links=slow(queries),
     )
     yield TimeSeries(
@@ -213,6 +233,8 @@ def _which_release(queries: JourneyQueries) -> Iterator[Panel]:
         unit="percentunit",
         thresholds=_budget_line(queries),
         minimum=0,
+        soft_maximum=2 * queries.budget,
+        width=6,
         links=failed(queries),
     )
     yield TimeSeries(
@@ -221,6 +243,7 @@ def _which_release(queries: JourneyQueries) -> Iterator[Panel]:
         [PromQuery(queries.latency_by_release(0.95), "{{service_name}} {{service_version}}")],
         unit="s",
         minimum=0,
+        width=6,
         links=slow(queries),
     )
 

@@ -53,7 +53,7 @@ def board(shop: Shop, journey: Journey) -> Board:
         f"Journey: {journey.name}",
         _what_it_answers(journey),
         [*_first_screen(shop, queries), *rows.below(shop, queries)],
-        links=[*_runbook(journey), *_evidence(queries), board_link("Error budgets", "shopscope-slo")],
+        links=[*_runbook(journey), *rows.slow(queries), *rows.failed(queries)],
         tags=("shopscope", "journey"),
     )
 
@@ -95,7 +95,7 @@ def _is_it_bad(shop: Shop, queries: JourneyQueries) -> Iterator[Panel]:
     trouble = _runbook(journey) or rows.failed(queries)
     sick = 1 - PAGE_BURN_RATE * queries.budget
     yield Stat(
-        "Good, last 5 minutes",
+        "Good, 5 minutes",
         f"Share of events that were no error and within {_threshold(journey)}. Orange: below the objective of "
         f"{journey.objective * 100:g} %. Red: below {sick * 100:.4g} %, where a month's budget is gone in two days.",
         [PromQuery(queries.good_share())],
@@ -234,9 +234,9 @@ def _for_whom(queries: JourneyQueries) -> Panel:
         columns=[
             Column("A", "bad", unit="percentunit", decimals=1, width=70, cell="background", thresholds=_bad(queries)),
             Column("B", "per s", decimals=1, width=60),
-            Column("deployment_environment_name", "environment", width=95),
+            Column("deployment_environment_name", "environment", width=105),
             Column("service_version", "release", width=75),
-            Column("host_name", "host", width=90),
+            Column("host_name", "host", width=80),
             Column("service_instance_id", "process"),
         ],
         unit="short",
@@ -262,13 +262,14 @@ def _which_dependency(queries: JourneyQueries) -> Panel:
             Column(
                 "peer",
                 "participant",
-                width=110,
                 links=[board_link("Dependencies", "shopscope-dependencies", journey=queries.journey.name)],
             ),
             Column(
                 "A",
                 "growth",
                 unit="s",
+                decimals=1,
+                width=90,
                 cell="background",
                 thresholds=[
                     Threshold(None, "transparent"),
@@ -276,9 +277,11 @@ def _which_dependency(queries: JourneyQueries) -> Panel:
                     Threshold(latency / 2, RED),
                 ],
             ),
-            Column("B", "own time", unit="s"),
-            Column("C", "failed", unit="percentunit", decimals=1, cell="background", thresholds=_bad(queries)),
-            Column("D", "calls", unit="short", decimals=2),
+            Column("B", "own time", unit="s", decimals=1, width=90),
+            Column(
+                "C", "failed", unit="percentunit", decimals=1, width=75, cell="background", thresholds=_bad(queries)
+            ),
+            Column("D", "calls", unit="short", decimals=1, width=60),
         ],
         unit="s",
         sort="growth",
@@ -297,15 +300,15 @@ def _which_release(queries: JourneyQueries) -> Panel:
             PromQuery(queries.release_seen(), instant=True, format="table"),
             PromQuery(queries.failed_by_release(), instant=True, format="table"),
             PromQuery(queries.latency_by_release(0.95), instant=True, format="table"),
-            PromQuery(queries.processes_by_release(), instant=True, format="table"),
         ],
         columns=[
-            Column("service_name", "service", width=85),
-            Column("service_version", "release", width=70),
-            Column("A", "first seen", unit="dateTimeFromNow", width=105),
-            Column("B", "failed", unit="percentunit", decimals=1, cell="background", thresholds=_bad(queries)),
-            Column("C", "p95", unit="s"),
-            Column("D", "runs", unit="short", width=45),
+            Column("service_name", "service", width=95),
+            Column("service_version", "release"),
+            Column("A", "first seen", unit="dateTimeFromNow", width=125),
+            Column(
+                "B", "failed", unit="percentunit", decimals=1, width=70, cell="background", thresholds=_bad(queries)
+            ),
+            Column("C", "p95", unit="s", decimals=1, width=75),
         ],
         unit="short",
         sort="first seen",
@@ -319,6 +322,7 @@ def _show_me(queries: JourneyQueries) -> Panel:
         "Show me a slow one",
         f"Requests above {_threshold(queries.journey)}: a click on an id opens the trace.",
         [TraceQuery(queries.slow_traces(), limit=20)],
+        transformations=[rows.only("traceID", "startTime", "traceDuration")],
         width=7,
         height=7,
         links=rows.slow(queries),
