@@ -60,6 +60,7 @@ def loading(settings):
             yield load
         finally:
             load.terminate()
+            load.stdout.read()  # or its last words would meet a closed pipe
 
 
 def switch_faults(ports, service, **faults):

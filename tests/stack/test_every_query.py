@@ -1,0 +1,155 @@
+"""After load and a drill, every query that shopscope ships answers: of boards, rules and alerts."""
+
+import contextlib
+import http.client
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from shopscope.config import load_shop
+from shopscope_dashboards.boards import all_boards
+from shopscope_ops.demo._ports import OBSERVED, DemoPorts
+from shopscope_ops.engines.native import NativeStack
+from shopscope_ops.load.run import LoadSettings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from asking import Prometheus, wait_until
+from demo_shop import loading, shop_running, switch_faults
+from every_query import Judge, board_questions, rule_questions, selectors_of, table, unique
+
+ROOT = Path(__file__).parents[2]
+RULES = sorted((ROOT / "stack/prometheus/rules").glob("*.yml"))
+
+# What takes minutes in production takes seconds here, and asks for the same series.
+QUICK = "5s"
+SETTINGS = {
+    "SHOP_PAGE_FRESH_SECONDS": "0.3",
+    "SHOP_DATABASE_POOL_WAIT_SECONDS": "0.3",
+    "SHOP_BANK_BREAKER_OPEN_SECONDS": "3",
+    "SHOP_SEARCH_RATE_LIMIT": "20/minute",
+}
+VISITS_PER_SECOND = 8.0
+HEALTHY_SECONDS = 12.0
+# What is wrong, for how long. All journeys have failures and are slow; the bank's breaker opens and closes again; stock
+# is locked, so that buyers overtake each other and wait for connections; pages are old because their owner fails.
+DRILL = (
+    (
+        12.0,
+        {
+            "storefront": {"error_rate": 0.2, "latency_seconds": 0.35},
+            "search": {"error_rate": 0.5},
+            "inventory": {"error_rate": 0.4, "held_lock_seconds": 1.0, "pool_size": 3},
+            "bank": {"error_rate": 1.0},
+        },
+    ),
+    (
+        10.0,
+        {"storefront": {}, "search": {"latency_seconds": 0.4}, "inventory": {}, "bank": {"latency_seconds": 1.0}},
+    ),
+    (8.0, {"search": {}, "bank": {}}),
+)
+
+# Selectors that match no series when all is well, and why.
+ABSENT = {
+    r"^shopscope_sdk_(dropped|errors|overflow)_total": "nothing was lost in the SDK: born with the first loss",
+    r"^otelcol_exporter_(send|enqueue)_failed_": "nothing was lost in the collector: born with the first loss",
+    r"(tempo|loki)_discarded_": "nothing was refused by the stores: born with the first refusal",
+}
+# Queries that answer nothing although all their series are there, and why.
+EMPTY = {}
+# Traces and lines can be found a moment after they were written; some queries look at whole minutes.
+PATIENCE_SECONDS = 75.0
+
+
+def quick_prometheus(folder):
+    """The stack's Prometheus with its rules, all of which looks every few seconds."""
+    rules = folder / "quick-rules"
+    rules.mkdir()
+    for path in RULES:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for group in document["groups"]:
+            group["interval"] = QUICK
+        (rules / path.name).write_text(yaml.safe_dump(document), encoding="utf-8")
+    document = yaml.safe_load((ROOT / "stack/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    document["global"] |= {"scrape_interval": QUICK, "scrape_timeout": QUICK, "evaluation_interval": QUICK}
+    document["rule_files"] = [f"{rules}/*.yml"]
+    path = folder / "prometheus.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def search_too_often(port):
+    """One shopper searches more often than the limit allows."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        for _ in range(30):
+            connection.request("GET", "/search?q=tent", headers={"X-Shopper-Id": "greedy"})
+            connection.getresponse().read()
+
+
+@pytest.fixture(scope="module")
+def answers(binaries, stack_ports, shop_base, tmp_path_factory):
+    """Every query's answer, while the load still runs."""
+    del binaries  # they are there
+    folder = tmp_path_factory.mktemp("queries")
+    config = {"prometheus": quick_prometheus(folder)}
+    with NativeStack(folder / "stack", stack_ports(), config=config) as stack:
+        ports = DemoPorts(base=shop_base, otlp=urlsplit(stack.address("collector.otlp-http")).port)
+        with shop_running(folder / "shop", ports, **SETTINGS):
+            since = time.time()
+            with loading(LoadSettings(ports.url("storefront"), VISITS_PER_SECOND, None, think_seconds=0.2)):
+                play(ports)
+                yield judged(stack, since)
+
+
+def play(ports):
+    """A healthy while, then the drill."""
+    time.sleep(HEALTHY_SECONDS)
+    search_too_often(ports.of("storefront"))
+    for seconds, faults in DRILL:
+        for service, sick in faults.items():
+            assert 200 == switch_faults(ports, service, **sick)
+        time.sleep(seconds)
+
+
+def judged(stack, since):
+    """All answers."""
+    prometheus = Prometheus(stack.address("prometheus.http"))
+    wait_until(
+        lambda: set(OBSERVED) <= prometheus.by("service_name", "shopscope_sdk_spans_total").keys(), "all services"
+    )
+    judge = Judge(stack.address, stack.left_out, since, ABSENT, EMPTY)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = [judge.judge(question) for question in questions()]
+        if time.monotonic() > deadline or all(answer.state != "nothing" for answer in found):
+            return found
+        time.sleep(2.0)
+
+
+def questions():
+    """Everything that is asked of the stack."""
+    boards = [json.loads(board.to_json()) for board in all_boards(load_shop(ROOT / "shopscope.toml"))]
+    return unique([*board_questions(boards), *rule_questions(RULES)])
+
+
+@pytest.mark.timeout(420)
+def test_every_query_has_data(answers, capsys):
+    """Boards, variables, annotations, links to Explore, recording rules, alerts: none asks for what is not there."""
+    with capsys.disabled():
+        print("", *table(answers), sep="\n")  # noqa: T201 (the figure that this test is for)
+    nothing = [f"{answer.question}\n    {answer.reason}" for answer in answers if answer.state == "nothing"]
+    assert [] == nothing, "\n".join(nothing)
+
+
+@pytest.mark.parametrize("pattern", ABSENT)
+def test_an_excuse_is_asked_for(pattern):
+    """Some query names what the list of exceptions is about: what nobody asks for needs no excuse."""
+    selectors = {text for one in questions() if one.source == "prometheus" for text in selectors_of(one.text)}
+    assert any(re.search(pattern, selector) for selector in selectors)
