@@ -94,7 +94,7 @@ def _first() -> tuple[Panel, ...]:
             "Oldest news",
             "Seconds since the service that has been silent for longest last sent metrics; it sends every few seconds. "
             "Services that were heard within the hour.",
-            [PromQuery(f"max(time() - max by (service_name) (timestamp(last_over_time({heard}[1h]))))")],
+            [PromQuery(f"max(time() - max by (service_name) (max_over_time(timestamp({heard})[1h:15s])))")],
             unit="s",
             decimals=0,
             thresholds=[Threshold(None, "green"), Threshold(60.0, "orange"), Threshold(300.0, "red")],
