@@ -6,7 +6,7 @@ from typing import Final
 
 from shopscope._metrics._names import JOURNEY_DURATION
 from shopscope.config import parse_duration
-from shopscope_ops.slo._recording import BAD, ENVIRONMENT, EVENTS, JOURNEY
+from shopscope_ops.slo._recording import BAD, ENVIRONMENT, EVENTS, GROUPS, JOURNEY
 from shopscope_ops.slo._windows import BURNS, FLOOR_EVENTS, MINUTES_SECONDS, OUTAGE_RATIO, Burn
 from shopscope_ops.slo._yaml import Group, Rule
 
@@ -21,7 +21,7 @@ _WIDTH: Final = 106
 def alert_groups(grafana: str) -> Iterator[Group]:
     """The alerts; ``grafana`` is the address that their links begin with."""
     yield Group(
-        "shopscope-slo-alerts",
+        GROUPS[-1],
         f"{MINUTES_SECONDS}s",
         [
             *(_burn(burn, grafana) for burn in BURNS),
@@ -84,8 +84,8 @@ def _absent(grafana: str) -> Rule:
         {"severity": "page"},
         grafana,
         "journey-absent",
-        comment="The SDK counts from zero: also without a customer there are counters, unless no process of the service\n"
-        "sends. Who sent for less than ten minutes of the last day was a script or a trial.",
+        comment="The SDK counts from zero: also without a customer there are counters, unless no process of the\n"
+        "service sends. Who sent for less than ten minutes of the last day was a script or a trial.",
         wait="2m",
         summary="Nothing is heard of {{ $labels.journey }}",
         description="No process of {{ $labels.sloth_service }} has sent its counts of {{ $labels.journey }} for four "

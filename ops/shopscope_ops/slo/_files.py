@@ -44,8 +44,9 @@ def files(shop: Shop, *, grafana: str = GRAFANA) -> dict[str, str]:
         raise ConfigError(problems)
     if not shop.journeys:
         return {}
-    rules = document(_HEAD, [*recording_groups(shop), *alert_groups(grafana.rstrip("/"))])
-    tests = {f"{TESTS}/{name}.yml": journey_tests(journey) for name, journey in shop.journeys.items()}
+    grafana = grafana.rstrip("/")
+    rules = document(_HEAD, [*recording_groups(shop), *alert_groups(grafana)])
+    tests = {f"{TESTS}/{name}.yml": journey_tests(journey, grafana) for name, journey in shop.journeys.items()}
     # No journey's name begins with an underscore.
     return {RULES: rules, **tests, f"{TESTS}/_window.yml": window_tests(next(iter(shop.journeys.values())))}
 

@@ -23,30 +23,32 @@ ENVIRONMENT = "deployment_environment_name"
 JOURNEY = f"journey, {ENVIRONMENT}"
 TABLE = "shopscope:journey_budget:ratio"
 BAD = 'outcome!="good"'
+#: In the order in which they build on each other; alerts come last.
+GROUPS = tuple(f"shopscope-slo-{name}" for name in ("journeys", "minutes", "hours", "days", "alerts"))
 _SLOTH = "sloth_id, sloth_service, sloth_slo"
 
 
 def recording_groups(shop: Shop) -> Iterator[Group]:
     """The groups of recording rules, in the order in which they build on each other."""
     yield Group(
-        "shopscope-slo-journeys",
+        GROUPS[0],
         f"{MINUTES_SECONDS}s",
         [_table(journey) for journey in shop.journeys.values()],
         "What shopscope.toml says of each journey: the share of its events that may be bad. All else joins this table.",
     )
     yield Group(
-        "shopscope-slo-minutes",
+        GROUPS[1],
         f"{MINUTES_SECONDS}s",
         list(_minutes()),
         "From the services' counters. Sums over instances follow the increase of each, so that a restart is no loss.",
     )
     yield Group(
-        "shopscope-slo-hours",
+        GROUPS[2],
         f"{HOURS_SECONDS}s",
         [rule for window in FROM_MINUTES for rule in _upward(window)],
         "From here on from recorded rates: so many events a second, for as long as a sample stands, are events.",
     )
-    yield Group("shopscope-slo-days", f"{DAYS_SECONDS // 60}m", list(_days(shop)))
+    yield Group(GROUPS[3], f"{DAYS_SECONDS // 60}m", list(_days(shop)))
 
 
 def ratio(window: str, events: str) -> Rule:

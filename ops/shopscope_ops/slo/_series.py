@@ -6,7 +6,7 @@ from typing import Final
 
 from shopscope._metrics._names import JOURNEY_DURATION
 from shopscope.config import Journey
-from shopscope_ops.slo._recording import ENVIRONMENT, EVENTS
+from shopscope_ops.slo._recording import ENVIRONMENT, EVENTS, GROUPS
 from shopscope_ops.slo._yaml import indented, quoted
 
 STEP_SECONDS: Final = 15
@@ -134,7 +134,9 @@ def document(head: str, evaluated: str, journey: Journey, scenarios: Iterable[Sc
     """A file of tests of the rules."""
     parts = ["\n".join(indented(scenario.lines(journey))) for scenario in scenarios]
     return (
-        f"{head}\nrule_files:\n  - ../rules/slo.yml\n\nevaluation_interval: {evaluated}\n\ntests:\n"
+        f"{head}\nrule_files:\n  - ../rules/slo.yml\n\n"
+        "# promtool takes groups in any order otherwise, and may then see an alert one evaluation later.\n"
+        f"group_eval_order: [{', '.join(GROUPS)}]\n\nevaluation_interval: {evaluated}\n\ntests:\n"
         + "\n\n".join(parts)
         + "\n"
     )

@@ -24,10 +24,10 @@ _SLOW_BURN: Final = 4.5
 _SILENT: Final = 'count_over_time(ALERTS{alertstate="firing"}[1d])'
 
 
-def journey_tests(journey: Journey) -> str:
-    """The file of tests of a journey."""
+def journey_tests(journey: Journey, grafana: str) -> str:
+    """The file of tests of a journey; ``grafana`` is the address that links begin with."""
     scenarios = [
-        total_outage(journey),
+        total_outage(journey, grafana),
         slow_burn(journey),
         recovery(journey),
         idle_night(journey),
@@ -54,7 +54,7 @@ def firing(journey: Journey, more: str = "") -> str:
     return f'group(ALERTS{{alertstate="firing", {selector(journey)}{more}}})'
 
 
-def total_outage(journey: Journey) -> Scenario:
+def total_outage(journey: Journey, grafana: str) -> Scenario:
     """An hour of good events, then nothing but failures."""
     rate, steepest = usual(journey), BURNS[0]
     burnt = math.ceil(steepest.factor * float(budget(journey)) * _HOUR) + 1
@@ -69,15 +69,15 @@ def total_outage(journey: Journey) -> Scenario:
             Ask(_HOUR + 5, firing(journey, ', severity="page"'), 1),
             Ask(_HOUR + burnt, firing(journey, ', alertname="ShopscopeErrorBudgetBurn", window="1h"'), 1),
         ],
-        [_outage_alarm(journey, _HOUR + 6)],
+        [_outage_alarm(journey, grafana, _HOUR + 6)],
     )
 
 
-def _outage_alarm(journey: Journey, minute: float) -> Alarm:
-    """The page of a total outage with all that it says. It began firing when it was half of five minutes old."""
-    start = _HOUR * 60 + 10 * 60 // PER_MINUTE
+def _outage_alarm(journey: Journey, grafana: str, minute: float) -> Alarm:
+    """The page of a total outage with all that it says. It began firing with the tenth bad sample of nineteen."""
+    start = _HOUR * 60 + 9 * 60 // PER_MINUTE
     begin = f"{1000 * (start - 3600)}"
-    grafana, runbook = "http://127.0.0.1:3000", "https://github.com/shopscope/shopscope/blob/main/docs/runbooks/slo.md"
+    runbook = "https://github.com/shopscope/shopscope/blob/main/docs/runbooks/slo.md"
     query = (
         f'{{ span.shopscope.journey = \\"{journey.name}\\" && kind = server && '
         f"(status = error || duration > {latency(journey)}) }}"
