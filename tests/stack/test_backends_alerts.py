@@ -172,6 +172,7 @@ def test_pages_are_grouped_and_hold_tickets_back(alertmanager):
         ("SlowBurn", {"severity": "ticket", "journey": "search"}),
         ("ShopscopeCollectorAbsent", {"severity": "page", "component": "collector"}),
         ("ShopscopeServiceSilent", {"severity": "ticket", "component": "services"}),
+        ("ShopscopeJourneyAbsent", {"severity": "page", "journey": "cart"}),
         ("QueueFilling", {"severity": "ticket", "component": "collector"}),
         ("Rejects", {"severity": "ticket", "component": "prometheus"}),
         ("HistoryShort", {"severity": "ticket", "component": "prometheus"}),

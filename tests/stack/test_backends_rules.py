@@ -12,7 +12,10 @@ from shopscope_ops.engines.native import find_binary
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "stack/prometheus/rules").glob("*.yml"))
 TESTS = sorted((ROOT / "tests/stack/rules").glob("*.test.yml"))
+# Those of journeys are generated, with their rules; tests/ops/slo runs them.
+GENERATED = sorted((ROOT / "stack/prometheus/tests").glob("*.yml"))
 RUNBOOKS = ROOT / "docs/runbooks"
+HOME = "https://github.com/shopscope/shopscope/blob/main/"
 COMPONENTS = {"collector", "prometheus", "alertmanager", "services", "{{ $labels.job }}"}
 
 
@@ -59,16 +62,18 @@ def test_the_components_tools_find_no_fault(binaries, arguments):
 def test_an_alert_says_what_how_bad_and_what_to_do(alert):
     """Labels that routing goes by, texts for people, and a section of the runbook that there is."""
     assert alert["labels"]["severity"] in {"page", "ticket", "none"}
-    assert alert["labels"]["component"] in COMPONENTS
-    assert {"summary", "description", "runbook_url"} == set(alert["annotations"])
-    page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    of_journey = {"journey_runbook", "dashboard_url", "trace_url"}
+    assert ("component" in alert["labels"]) != (of_journey <= set(alert["annotations"]))
+    assert alert["labels"].get("component", "collector") in COMPONENTS
+    assert {"summary", "description", "runbook_url"} == set(alert["annotations"]) - of_journey
+    page, _, anchor = alert["annotations"]["runbook_url"].removeprefix(HOME).partition("#")
     headings = re.findall(r"^## (.+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
     assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
 
 
 def test_every_alert_fires_in_a_test():
     """An expression with a wrong name would never fire, and nobody would know."""
-    text = "\n".join(path.read_text(encoding="utf-8") for path in TESTS)
+    text = "\n".join(path.read_text(encoding="utf-8") for path in [*TESTS, *GENERATED])
     silent = {rule["alert"] for rule in alerts() if not re.search(rf"\b{rule['alert']}\b", _spelled_out(text))}
     assert set() == silent
 
