@@ -101,7 +101,7 @@ def test_a_guard_covers_the_calls_of_its_own_service_alone(ask):
     row = '{journey="checkout", kind="http", service_name="%s", peer="%s"}'
     bare = {row % ("checkout", "bank"): 1, row % ("storefront", "checkout"): 1}
     ask("protection/Calls of journeys without a guard#B", series, bare)
-    ask("protection/Calls without a guard", series, {"{}": 2})
+    ask("protection/Unguarded calls", series, {"{}": 2})
 
 
 def test_waiting_without_a_guard_is_a_share_of_all_waiting(ask):

@@ -195,10 +195,12 @@ def _caches() -> tuple[Panel, ...]:
             columns=[
                 Column("service_name", "Service"),
                 Column("cache", "Cache"),
-                Column("A", "Reads", unit="short", decimals=0),
-                Column("B", "Hit rate now", unit="percentunit", decimals=1, cell="gauge", minimum=0, maximum=1),
-                Column("C", "Out of date now", unit="percentunit", decimals=2),
-                Column("D", "Age, p50", unit="s"),
+                Column("A", "Reads", unit="short", decimals=0, width=80),
+                Column(
+                    "B", "Hit rate now", unit="percentunit", decimals=1, width=130, cell="gauge", minimum=0, maximum=1
+                ),
+                Column("C", "Out of date now", unit="percentunit", decimals=2, width=140),
+                Column("D", "Age, p50", unit="s", width=90),
             ],
             sort="Reads",
             width=12,
@@ -226,6 +228,7 @@ def _consistency() -> tuple[Panel, ...]:
             ],
             unit="cps",
             minimum=0,
+            soft_maximum=1,
             links=[_SLOW, _RUNBOOK],
         ),
         TimeSeries(
@@ -243,6 +246,7 @@ def _consistency() -> tuple[Panel, ...]:
             ],
             unit="cps",
             minimum=0,
+            soft_maximum=1,
             links=[_HOW],
         ),
         Traces(

@@ -137,7 +137,7 @@ def _first() -> tuple[Panel, ...]:
             links=[PROTECTION, _FAILED],
         ),
         Stat(
-            "Waits for a pool given up",
+            "Given-up waits",
             "Callers per second that got no connection of a database pool in time. They look like a slow database and "
             "are a full pool.",
             [PromQuery(f"sum(rate({of(metric('db_client_connection_timeouts_total'), OF_SERVICE)}[{RANGE}]))")],
@@ -163,8 +163,8 @@ def _first() -> tuple[Panel, ...]:
             minimum=0,
             legend="table",
             legend_values=["mean", "max"],
-            width=12,
-            height=13,
+            width=9,
+            height=14,
             links=[_SLOW, _RUNBOOK],
         ),
     )
