@@ -1,6 +1,6 @@
 """Grafana boards for commerce services, derived from ``shopscope.toml``."""
 
-from shopscope_dashboards._annotations import Annotation
+from shopscope_dashboards._annotations import Annotation, alerts_annotation
 from shopscope_dashboards._base import DataPanel, Panel, Row, Text
 from shopscope_dashboards._board import Board, Placed
 from shopscope_dashboards._data_panels import Heatmap, Logs, NodeGraph, Table, Traces
@@ -42,6 +42,7 @@ __all__ = [
     "Traces",
     "ValueMapping",
     "Variable",
+    "alerts_annotation",
     "board_link",
     "bucket",
     "count",

@@ -6,6 +6,8 @@ from typing import Final
 from shopscope_dashboards._names import count
 from shopscope_dashboards._sources import Json, source
 
+# In the menu of controls, where Grafana has one: switches would take a line of the first screen.
+_PLACEMENT: Final = "inControlsMenu"
 _ENVIRONMENT: Final = 'deployment_environment_name=~"$environment"'
 
 
@@ -48,6 +50,7 @@ class Annotation:
             "hide": False,
             "iconColor": self.colour,
             "name": self.name,
+            "placement": _PLACEMENT,
             "tagKeys": self.tags,
             "target": target,
             "textFormat": self.text,
@@ -56,14 +59,27 @@ class Annotation:
         }
 
 
-ALERTS: Final = Annotation(
-    "Alerts",
-    'ALERTS{alertstate="firing", severity!="none"}',
-    "{{alertname}}",
-    "red",
-    text="{{severity}} {{journey}} {{service_name}}",
-    tags="severity,journey",
-)
+def alerts_annotation(journey: str = "") -> Annotation:
+    """Alerts that fire: one mark however many windows and severities of one fire, or they would cover what they mark.
+
+    Args:
+        journey: leave out the alerts of other journeys.
+    """
+    of_journey = f', journey=~"{journey}|"' if journey else ""
+    firing = (
+        f'ALERTS{{alertstate="firing", severity!="none", deployment_environment_name=~"$environment|"{of_journey}}}'
+    )
+    return Annotation(
+        "Alerts",
+        f"group by (alertname, journey, component, service_name) ({firing})",
+        "{{alertname}}",
+        "red",
+        text="{{journey}} {{component}} {{service_name}}",
+        tags="journey",
+    )
+
+
+ALERTS: Final = alerts_annotation()
 # target_info says the version of every process. That of a service which was not there five minutes ago is no news.
 _VERSIONS: Final = f'target_info{{{_ENVIRONMENT}, service_version!=""}}'
 DEPLOYMENTS: Final = Annotation(
@@ -97,10 +113,11 @@ def _marks() -> Json:
         "hide": False,
         "iconColor": "yellow",
         "name": "Marks",
+        "placement": _PLACEMENT,
         "target": {"limit": 100, "matchAny": False, "tags": ["shopscope"], "type": "tags"},
     }
 
 
-def default_annotations() -> list[Json]:
+def default_annotations(alerts: Annotation = ALERTS) -> list[Json]:
     """Those of every board."""
-    return [*(entry.to_json_data() for entry in (DEPLOYMENTS, DRILLS, ALERTS)), _marks()]
+    return [*(entry.to_json_data() for entry in (DEPLOYMENTS, DRILLS, alerts)), _marks()]

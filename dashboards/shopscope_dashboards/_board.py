@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Final, NamedTuple
 
-from shopscope_dashboards._annotations import Annotation, default_annotations
+from shopscope_dashboards._annotations import ALERTS, Annotation, default_annotations
 from shopscope_dashboards._base import LETTERS, DataPanel, Panel, Row
 from shopscope_dashboards._errors import BoardError
 from shopscope_dashboards._frame import COLUMNS, Encoder, Frame, frame_dashboard
@@ -54,6 +54,7 @@ class Board:
         links: in its head, besides the menu of all boards.
         tags: tags.
         annotations: marks besides deployments, drills and alerts.
+        alerts: which alerts are marks.
         refresh: how often it asks again.
         time_from: time range at first.
     """
@@ -67,6 +68,7 @@ class Board:
     links: Sequence[Link] = ()
     tags: Sequence[str] = ("shopscope",)
     annotations: Sequence[Annotation] = ()
+    alerts: Annotation = ALERTS
     refresh: str = "30s"
     time_from: str = "now-1h"
 
@@ -116,7 +118,7 @@ class Board:
             tags=list(self.tags),
             links=[_BOARDS_MENU, *(link.as_head_link() for link in self.links)],
             variables=[*source_variables(), *(variable.to_json_data() for variable in self.variables)],
-            annotations=[*default_annotations(), *(entry.to_json_data() for entry in self.annotations)],
+            annotations=[*default_annotations(self.alerts), *(entry.to_json_data() for entry in self.annotations)],
             panels=self._frames(),
             refresh=self.refresh,
             time_from=self.time_from,

@@ -159,7 +159,8 @@ def test_conversion_by_latency_weighs_minutes_by_their_events(tmp_path):
     }
     query = BusinessQueries("EUR").conversion_by_latency(CHECKOUT)
     answer = {'{latency="800 to 1600 ms"}': 20.0}
-    expect(tmp_path, series, "46m", slow=(query, answer))
+    events = BusinessQueries("EUR").events_by_latency(CHECKOUT)
+    expect(tmp_path, series, "46m", slow=(query, answer), events=(events, {'{latency="800 to 1600 ms"}': 1800.0}))
     expect(tmp_path, series, "14m", fast=(query, {'{latency="100 to 200 ms"}': 60.0}))
 
 

@@ -1,5 +1,6 @@
 """PromQL of a shop's orders: how many, of which value, and how many of those who came."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,12 +72,12 @@ class BusinessQueries:
 
         Minutes are weighted by their events. A band in which the shop never was is left out.
         """
-        ends = [0.0, *(round(journey.latency_seconds * share, 6) for share in _BANDS)]
-        bands = [
-            _called("latency", _band(lower, upper), self._conversion_within(journey, lower, upper))
-            for lower, upper in zip(ends, [*ends[1:], None], strict=True)
-        ]
-        return " or ".join(bands)
+        begun = _started(journey)
+        return self._by_band(journey, lambda within: f"100 * {_over(self._orders(), within)} / {_over(begun, within)}")
+
+    def events_by_latency(self, journey: Journey) -> str:
+        """Events of a journey in those minutes: what the figures above stand on."""
+        return self._by_band(journey, lambda within: f"60 * {_over(_started(journey), within)}")
 
     def mean_latency(self, journey: Journey) -> str:
         """How long an event of a journey takes on average."""
@@ -86,11 +87,23 @@ class BusinessQueries:
     def _orders(self) -> str:
         return f"sum({rate(_ORDERS, self._of_shop)})"
 
-    def _conversion_within(self, journey: Journey, lower: float, upper: float | None) -> str:
-        mean = f"({self.mean_latency(journey)} >= {lower:g}"
-        within = f"{mean} < {upper:g})" if upper is not None else f"{mean})"
-        orders = f"sum_over_time(({self._orders()} and {within})[$__range:1m])"
-        return f"100 * {orders} / sum_over_time(({_started(journey)} and {within})[$__range:1m])"
+    def _by_band(self, journey: Journey, query: Callable[[str], str]) -> str:
+        """The query of each band of mean latency, called by it; one band after the other."""
+        ends = [0.0, *(float(f"{journey.latency_seconds * share:.2g}") for share in _BANDS)]
+        bands = zip(ends, [*ends[1:], None], strict=True)
+        return " or ".join(
+            _called("latency", _band(lower, upper), query(self._within(journey, lower, upper)))
+            for lower, upper in bands
+        )
+
+    def _within(self, journey: Journey, lower: float, upper: float | None) -> str:
+        mean = f"{self.mean_latency(journey)} >= {lower:g}"
+        return mean if upper is None else f"{mean} < {upper:g}"
+
+
+def _over(rates: str, condition: str) -> str:
+    """The sum of rates over the minutes of the time range in which the condition holds."""
+    return f"sum_over_time(({rates} and ({condition}))[$__range:1m])"
 
 
 def _of_journey(journey: Journey) -> str:

@@ -123,12 +123,12 @@ def _which_route(queries: JourneyQueries) -> Iterator[Panel]:
         columns=[
             Column("http_request_method", "method", width=70),
             Column("http_route", "route"),
-            Column("A", "per second", decimals=1, width=85),
+            Column("A", "per s", decimals=1, width=70),
             Column("B", "failed", unit="percentunit", decimals=1, width=70),
             Column("C", "p95", unit="s", decimals=1, width=80, cell="text", thresholds=_latency_line(queries)),
         ],
         unit="short",
-        sort="per second",
+        sort="per s",
         height=7,
         links=failed(queries),
     )
@@ -324,7 +324,6 @@ def _money(shop: Shop, queries: JourneyQueries) -> Iterator[Panel]:
         "not at all: how much of it is lost depends on the shop, see the business board.",
         [PromQuery(queries.value_per_hour(outcome), outcome) for outcome in ("slow", "error")],
         unit=unit,
-        decimals=0,
         stack=True,
         colours={"slow": "orange", "error": "red"},
         minimum=0,

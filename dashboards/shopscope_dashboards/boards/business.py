@@ -64,8 +64,8 @@ def _first_screen(shop: Shop) -> Iterator[Panel]:
     yield from _losses(shop)
     if (selling := _selling(shop)) is not None:
         yield Stat(
-            f"Orders per 100 {selling.name}",
-            f"How many of those who begin {selling.name} end with an order.",
+            "Conversion",
+            f"Orders per 100 {selling.name} begun: how many of those who come that far buy.",
             [PromQuery(queries.conversion(selling))],
             unit="short",
             decimals=1,
@@ -93,7 +93,6 @@ def _first_screen(shop: Shop) -> Iterator[Panel]:
         "Of the orders that were placed, by the currency that they were paid in.",
         [PromQuery(queries.value_per_hour_by_currency(), "{{currency}}")],
         unit=unit,
-        decimals=0,
         minimum=0,
         width=12,
         height=7,
@@ -104,7 +103,6 @@ def _first_screen(shop: Shop) -> Iterator[Panel]:
         "Events of each journey that began within the time range, and orders.",
         [PromQuery(queries.funnel(), "{{step}}", instant=True)],
         unit="short",
-        decimals=0,
         minimum=0,
         thresholds=[Threshold(None, "blue")],
         height=7,
@@ -183,16 +181,21 @@ def _selling(shop: Shop) -> Journey | None:
 
 
 def _by_latency(queries: BusinessQueries, journey: Journey) -> Panel:
-    return BarGauge(
+    return Table(
         f"Orders per 100 {journey.name} by its latency",
         f"The time range's minutes by how long {journey.name} took on average in them, and how many of those who came "
-        "ordered. It shows what went together: a busy evening is slow and sells well, so compare days, and ask for the "
-        "interval of shopscope diagnose before you pay for speed.",
-        [PromQuery(queries.conversion_by_latency(journey), "{{latency}}", instant=True)],
+        "ordered. It shows what went together, not what caused it: a busy evening is slow and sells well. Compare "
+        "weeks, and mind how many events a row stands on.",
+        [
+            PromQuery(queries.conversion_by_latency(journey), instant=True, format="table"),
+            PromQuery(queries.events_by_latency(journey), instant=True, format="table"),
+        ],
+        columns=[
+            Column("latency", "took", width=115),
+            Column("A", "orders per 100", decimals=1, cell="gauge", thresholds=[Threshold(None, "blue")], minimum=0),
+            Column("B", "events", decimals=0, width=75),
+        ],
         unit="short",
-        decimals=1,
-        minimum=0,
-        thresholds=[Threshold(None, "blue")],
         height=7,
         links=[board_link(f"Journey: {journey.name}", uid_of(journey.name))],
     )
@@ -241,7 +244,6 @@ def _worth_over_time(shop: Shop, queries: JourneyQueries) -> Panel:
         "Value of slow and failed events of an hour at this pace.",
         [PromQuery(queries.value_per_hour(outcome), outcome) for outcome in ("slow", "error")],
         unit=money_unit(shop.currency),
-        decimals=0,
         stack=True,
         colours=_EVENT_COLOURS,
         minimum=0,

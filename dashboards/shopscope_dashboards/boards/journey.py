@@ -21,6 +21,7 @@ from shopscope_dashboards import (
     TraceQuery,
     Traces,
     ValueMapping,
+    alerts_annotation,
     board_link,
     logs_link,
     runbook_link,
@@ -55,6 +56,7 @@ def board(shop: Shop, journey: Journey) -> Board:
         [*_first_screen(shop, queries), *rows.below(shop, queries)],
         links=[*_runbook(journey), *rows.slow(queries), *rows.failed(queries)],
         tags=("shopscope", "journey"),
+        alerts=alerts_annotation(journey.name),
     )
 
 
@@ -154,7 +156,7 @@ def _is_it_bad(shop: Shop, queries: JourneyQueries) -> Iterator[Panel]:
         "objective is missed.",
         [PromQuery(queries.budget_left())],
         unit="percentunit",
-        decimals=1,
+        decimals=0,
         thresholds=[Threshold(None, RED), Threshold(0, ORANGE), Threshold(0.25, GREEN)],
         width=4,
         height=4,
@@ -232,11 +234,11 @@ def _for_whom(queries: JourneyQueries) -> Panel:
             PromQuery(queries.events_by(*labels), instant=True, format="table"),
         ],
         columns=[
-            Column("A", "bad", unit="percentunit", decimals=1, width=70, cell="background", thresholds=_bad(queries)),
-            Column("B", "per s", decimals=1, width=60),
+            Column("A", "bad", unit="percentunit", decimals=1, width=65, cell="background", thresholds=_bad(queries)),
+            Column("B", "per s", decimals=1, width=55),
             Column("deployment_environment_name", "environment", width=105),
-            Column("service_version", "release", width=75),
-            Column("host_name", "host", width=80),
+            Column("service_version", "release", width=70),
+            Column("host_name", "host", width=75),
             Column("service_instance_id", "process"),
         ],
         unit="short",

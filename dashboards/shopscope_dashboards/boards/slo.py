@@ -90,7 +90,7 @@ def _stats() -> Iterator[Panel]:
             links=[_RUNBOOK],
         )
     yield Stat(
-        "Fastest burn, 1 hour",
+        "Fastest burn, 1 h",
         f"How many times too fast the budget of the worst journey burns. From {PAGE_BURN_RATE:g} on it pages.",
         [PromQuery(f"max({_burn('1h')})")],
         unit="short",
@@ -105,28 +105,27 @@ def _stats() -> Iterator[Panel]:
         "Of the journey that has spent most of its own. Below 0 an objective is missed.",
         [PromQuery(f"min({_of('slo:period_error_budget_remaining:ratio')})")],
         unit="percentunit",
-        decimals=1,
+        decimals=0,
         thresholds=[Threshold(None, RED), Threshold(0, ORANGE), Threshold(0.25, GREEN)],
         width=4,
         height=4,
         links=[_RUNBOOK],
     )
     yield Stat(
-        "First budget gone in",
-        "At the pace of the last hour. Nothing here: no budget shrinks.",
+        "First gone in",
+        "When the first budget is spent, at the pace of the last hour. Nothing here: no budget shrinks.",
         [PromQuery(f"min({_of('shopscope:error_budget_exhaustion:seconds')})")],
         unit="s",
         decimals=1,
         thresholds=[Threshold(None, RED), Threshold(6 * 3600, ORANGE), Threshold(3 * 86400, GREEN)],
-        mappings=[_GONE],
+        mappings=[_GONE, ValueMapping(None, "none shrinks", GREEN)],
         graph=False,
         width=4,
         height=4,
-        no_value="none shrinks",
         links=[_RUNBOOK],
     )
     yield Stat(
-        "Good, last 5 minutes",
+        "Good, 5 minutes",
         "Share of good events of all journeys together.",
         [PromQuery(f"sum({_events_5m(_GOOD)}) / sum({_events_5m()})")],
         unit="percentunit",
