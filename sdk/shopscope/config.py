@@ -30,6 +30,7 @@ FILE_NAME = "shopscope.toml"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_ADDRESS = re.compile(r"(https?://[^\s/?#@]+(/[^\s?#]*)?)?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _ROUTE = re.compile(r"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/\S*)")
 
@@ -68,11 +69,19 @@ class Journey(NamedTuple):
 
 
 class Shop(NamedTuple):
-    """A parsed ``shopscope.toml``; an empty one stands for a service without the file."""
+    """A parsed ``shopscope.toml``; an empty one stands for a service without the file.
+
+    Attributes:
+        namespace: of the shop's services, or an empty string.
+        currency: of orders, such as ``EUR``.
+        journeys: by name.
+        grafana: address that links in alerts lead to; an empty string for that of the stack.
+    """
 
     namespace: str = ""
     currency: str = "EUR"
     journeys: Mapping[str, Journey] = MappingProxyType({})
+    grafana: str = ""
 
     def of_service(self, service: str) -> tuple[Journey, ...]:
         """Journeys that ``service`` answers to the customer."""
@@ -142,8 +151,9 @@ def parse_shop(document: Mapping[str, Any], origin: str = FILE_NAME) -> Shop:
     reader = _Reader(origin)
     reader.refuse_unknown(document, "", {"shop", "journeys"})
     head = reader.table(document, "shop", "shop")
-    reader.refuse_unknown(head, "shop.", {"namespace", "currency"})
+    reader.refuse_unknown(head, "shop.", {"namespace", "currency", "grafana"})
     currency = reader.text(head, "shop.currency", "EUR", _CURRENCY, "three capital letters (ISO 4217)", "EUR")
+    grafana = reader.text(head, "shop.grafana", "", _ADDRESS, "an address", "https://grafana.example.com")
     journeys = {}
     for name, table in reader.table(document, "journeys", "journeys").items():
         if not _NAME.fullmatch(name):
@@ -155,7 +165,7 @@ def parse_shop(document: Mapping[str, Any], origin: str = FILE_NAME) -> Shop:
     reader.refuse_shared_routes(journeys)
     if reader.problems:
         raise ConfigError(reader.problems)
-    return Shop(reader.text(head, "shop.namespace", ""), currency, journeys)
+    return Shop(reader.text(head, "shop.namespace", ""), currency, journeys, grafana)
 
 
 class _Reader:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from shopscope._errors import ConfigError, ShopscopeError
-from shopscope.config import Shop, load_shop
-from shopscope_ops.generate.command import FOR_LINKS, shop_file, show
+from shopscope.config import FILE_NAME, Shop, load_shop
+from shopscope_ops.generate.command import shop_file, show
 
 if TYPE_CHECKING:
     from shopscope_ops.boards._import import Outcome
@@ -35,7 +35,9 @@ class _Form(StrEnum):
 
 
 def import_(
-    grafana: Annotated[str, typer.Option(help="Address of your Grafana, with the path that it is served under.")],
+    grafana: Annotated[
+        str, typer.Option(help="Address of your Grafana; by default grafana under [shop] in shopscope.toml.")
+    ] = "",
     config: _Config = None,
     token_file: Annotated[Path | None, typer.Option(help=f"Has the token; by default {_TOKEN} is the token.")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="Certificates of an authority of your own.")] = None,
@@ -62,13 +64,13 @@ def import_(
     outcomes: list[Outcome] = []
     with _complaining():
         shop = load_shop(shop_file(config))
-        with Http(grafana, _token(token_file), ca_file) as http:
+        with Http(_address(shop, grafana), _token(token_file), ca_file) as http:
             found = connect(http)
             typer.echo(found.name, err=True)
             work = Import(found, Folder(folder, folder_title), force=force, dry_run=dry_run)
             outcomes += _told(work.boards(_boards(shop).values()), as_json=as_json)
             if rules:
-                texts = _rules(shop, http.url).values()
+                texts = _rules(shop).values()
                 outcomes += _told(
                     import_rules(http, found, rules, folder_title, texts, dry_run=dry_run), as_json=as_json
                 )
@@ -83,7 +85,6 @@ def export(
         _Form.PROVISIONING
     ),
     config: _Config = None,
-    grafana: FOR_LINKS = "",
     folder: _FolderUid = "shopscope",
     folder_title: _FolderTitle = "shopscope",
     boards_path: Annotated[str, typer.Option(help="Provisioning: where Grafana will find the boards.")] = (
@@ -100,14 +101,16 @@ def export(
 
     with _complaining():
         shop = load_shop(shop_file(config))
-        boards, rules = _boards(shop), _rules(shop, grafana)
+        boards, rules = _boards(shop), _rules(shop)
         if form is _Form.KUBERNETES:
             labels = _labels(label or ())
             files = kubernetes_files(boards, rules, namespace=namespace, labels=labels, folder_title=folder_title)
         else:
             files = provisioning_files(boards, rules, place=boards_path, folder_uid=folder, folder_title=folder_title)
         texts = {into / name: text for name, text in files.items()}
-        show(write(Plan(texts, stale(texts))))
+        # Of the others the names stay the same.
+        gone = stale({path: text for path, text in texts.items() if path.suffix == ".json"})
+        show(write(Plan(texts, gone)))
 
 
 @contextmanager
@@ -130,16 +133,25 @@ def _token(file: Path | None) -> str:
     return os.environ[_TOKEN]
 
 
+def _address(shop: Shop, given: str) -> str:
+    address = given or shop.grafana
+    if not address:
+        raise ConfigError(
+            [f"Grafana's address must be given: none; set grafana under [shop] in {FILE_NAME}, or give --grafana"]
+        )
+    return address
+
+
 def _boards(shop: Shop) -> dict[str, str]:
     from shopscope_dashboards.boards import all_boards  # noqa: PLC0415 (a fast start)
 
     return {board.uid: board.to_json() for board in all_boards(shop)}
 
 
-def _rules(shop: Shop, grafana: str) -> dict[str, str]:
+def _rules(shop: Shop) -> dict[str, str]:
     from shopscope_ops.generate import RULES, rule_files  # noqa: PLC0415 (same)
 
-    return {name.removeprefix(f"{RULES}/"): text for name, text in rule_files(shop, grafana).items() if RULES in name}
+    return {name.removeprefix(f"{RULES}/"): text for name, text in rule_files(shop).items() if RULES in name}
 
 
 def _labels(pairs: Iterable[str]) -> Mapping[str, str]:

@@ -35,14 +35,13 @@ class Findings:
         return _FAULTS if self.faults else _WOULD_CHANGE if self.changes else _NO_CHANGE
 
 
-def examine(path: Path, folder: Path, collector: Path | None = None, grafana: str = "") -> Findings:
+def examine(path: Path, folder: Path, collector: Path | None = None) -> Findings:
     """Look for every fault, and for what would change.
 
     Args:
         path: the ``shopscope.toml``.
         folder: where its files are generated.
         collector: as for ``plan``.
-        grafana: same.
     """
     faults: list[str] = []
     try:
@@ -54,7 +53,7 @@ def examine(path: Path, folder: Path, collector: Path | None = None, grafana: st
     if faults and not shop.journeys:
         return Findings(tuple(faults))
     try:
-        made = plan(shop, folder, collector, grafana)
+        made = plan(shop, folder, collector)
         changes = made.changes()
     except ConfigError as error:
         return Findings((*faults, *error.problems))

@@ -80,14 +80,13 @@ class Plan:
             yield Change(path, "stale", path.read_text(encoding="utf-8", errors="replace"))
 
 
-def plan(shop: Shop, folder: Path, collector: Path | None = None, grafana: str = "") -> Plan:
+def plan(shop: Shop, folder: Path, collector: Path | None = None) -> Plan:
     """Derive every file; nothing is written.
 
     Args:
         shop: journeys and their objectives.
         folder: holds the files; a clone of shopscope, or any folder of a team's own repository.
         collector: the collector's configuration; by default ``collector`` in the folder, left out where there is none.
-        grafana: address that links in alerts lead to; by default that of the stack.
 
     Raises:
         ConfigError: there is no journey, an objective cannot work, or a file of the collector has lost its marks.
@@ -96,7 +95,7 @@ def plan(shop: Shop, folder: Path, collector: Path | None = None, grafana: str =
     """
     from shopscope_dashboards.boards import all_boards  # noqa: PLC0415 (who asks for help needs no boards)
 
-    texts = {folder / name: text for name, text in rule_files(shop, grafana).items()}
+    texts = {folder / name: text for name, text in rule_files(shop).items()}
     texts |= {folder / BOARDS / f"{board.uid}.json": board.to_json() for board in all_boards(shop)}
     gone = stale(texts)
     parts = collector or folder / COLLECTOR
@@ -105,12 +104,11 @@ def plan(shop: Shop, folder: Path, collector: Path | None = None, grafana: str =
     return Plan(texts, gone, (f"{parts} has neither {AGENT} nor {SAMPLE}: the collector's parts are not generated",))
 
 
-def rule_files(shop: Shop, grafana: str = "") -> dict[str, str]:
+def rule_files(shop: Shop) -> dict[str, str]:
     """Files of rules and of their tests, by path.
 
     Args:
-        shop: journeys and their objectives.
-        grafana: as for ``plan``.
+        shop: journeys and their objectives, and where links in alerts lead to.
 
     Raises:
         ConfigError: there is no journey, or an objective cannot work.
@@ -121,7 +119,7 @@ def rule_files(shop: Shop, grafana: str = "") -> dict[str, str]:
         raise ConfigError(
             [f"{FILE_NAME}: journeys must have one at least: none; write for example [journeys.checkout]"]
         )
-    return slo.files(shop, grafana=grafana) if grafana else slo.files(shop)
+    return slo.files(shop, grafana=shop.grafana) if shop.grafana else slo.files(shop)
 
 
 def stale(texts: Mapping[Path, str]) -> tuple[Path, ...]:

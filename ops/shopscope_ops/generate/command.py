@@ -11,7 +11,7 @@ from shopscope._errors import ConfigError, ShopscopeError
 from shopscope.config import FILE_NAME, find_shop_file, load_shop
 from shopscope_ops.generate import Change, Findings, examine, plan, write
 
-__all__ = ["FOR_LINKS", "check", "generate", "shop_file", "show"]
+__all__ = ["check", "generate", "shop_file", "show"]
 
 _FAULTS: Final = 1
 _VERBS: Final = {"new": "wrote", "changed": "wrote", "stale": "removed"}
@@ -22,14 +22,12 @@ _Collector = Annotated[
     Path | None, typer.Option(help="The folder with agent.yaml and gateway-sample.yaml; by default collector.")
 ]
 
-FOR_LINKS = Annotated[str, typer.Option("--grafana", help="Address in the links of alerts; by default the stack's.")]
 
-
-def generate(config: _Config = None, into: _Into = None, collector: _Collector = None, grafana: FOR_LINKS = "") -> None:
+def generate(config: _Config = None, into: _Into = None, collector: _Collector = None) -> None:
     """Write what is derived from shopscope.toml: rules, alerts and their tests, boards, the collector's parts."""
     try:
         path = shop_file(config)
-        made = plan(load_shop(path), into or _near(path.parent), collector, grafana)
+        made = plan(load_shop(path), into or _near(path.parent), collector)
         changes = write(made)
     except (ShopscopeError, OSError) as error:
         typer.echo(str(error), err=True)
@@ -41,7 +39,6 @@ def check(
     config: _Config = None,
     into: _Into = None,
     collector: _Collector = None,
-    grafana: FOR_LINKS = "",
     *,
     diff: Annotated[bool, typer.Option("--diff", help="Print what would change line by line.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -55,7 +52,7 @@ def check(
     except ConfigError as error:
         _show(Findings(error.problems), FILE_NAME, diff=diff, as_json=as_json)
         raise typer.Exit(_FAULTS) from error
-    findings = examine(path, into or _near(path.parent), collector, grafana)
+    findings = examine(path, into or _near(path.parent), collector)
     _show(findings, str(_near(path)), diff=diff, as_json=as_json)
     raise typer.Exit(findings.exit_code)
 

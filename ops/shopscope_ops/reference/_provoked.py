@@ -18,6 +18,9 @@ from shopscope_dashboards import BoardError, metric
 from shopscope_ops.answers import UnknownJourneyError
 from shopscope_ops.answers import diagnose as answer
 from shopscope_ops.answers.command import _read as read_telemetry
+from shopscope_ops.boards import GrafanaError
+from shopscope_ops.boards._connect import connect
+from shopscope_ops.boards._http import Http
 from shopscope_ops.collector import DerivationError
 from shopscope_ops.collector._patterns import derived
 from shopscope_ops.engines._processes import ProcessError, Program, Supervisor
@@ -159,6 +162,13 @@ def _no_engine(_: Path) -> object:
     return from_engine(f"http://{_HOST}:{port}", 0, 1)
 
 
+def _no_grafana(_: Path) -> object:
+    with socket.create_server((_HOST, 0)) as server:
+        port = server.getsockname()[1]
+    with Http(f"http://{_HOST}:{port}", "glsa_token") as http:
+        return connect(http)
+
+
 def _unknown_table(folder: Path) -> object:
     with Store(folder) as store:
         return store.read("spam")
@@ -276,6 +286,12 @@ EXAMPLES: Sequence[Example] = (
         "a board of one's own names a series that neither the SDK nor a rule makes, or cannot be drawn as it is",
         "Correct what is named; the names are those of [metrics](metrics.md).",
         lambda _: metric("shopscope_slo_event_total"),
+    ),
+    Example(
+        GrafanaError,
+        "`shopscope import` cannot reach a Grafana, is refused by it, or finds another program",
+        "Follow the message; see [import](../how-to/import.md#when-grafana-refuses).",
+        _no_grafana,
     ),
     Example(
         SourceError, "the engine's address is none, or its answer cannot be read", "Correct the address.", _no_address

@@ -75,6 +75,15 @@ def test_an_address_that_is_none(run, address, said):
     assert (1, True, False) == (code, said in output, "hunter2" in output)
 
 
+def test_an_address_of_the_file(run, url, grafana, team):
+    """Links in alerts lead there anyway; without it, one has to be given."""
+    code, output = run("import")
+    assert (1, True) == (code, "set grafana under [shop] in shopscope.toml, or give --grafana" in output)
+    path = team / "shopscope.toml"
+    path.write_text(f'[shop]\ngrafana = "{url}"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert (0, True) == (run("import")[0], BOARD in grafana.boards)
+
+
 def test_nobody_is_there(run):
     """A closed port."""
     code, output = run("import", "--grafana", f"http://127.0.0.1:{free_port()}")

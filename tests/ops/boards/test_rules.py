@@ -17,7 +17,7 @@ def grafana():
 def test_rules_are_written_once(run, url, grafana, team):
     """Every group as shopscope generate writes it, but for intervals; the second time nothing is."""
     code, _ = run("import", "--grafana", url, "--rules", "mimir")
-    run("generate", "--grafana", url)
+    run("generate")
     text = (team / "stack/prometheus/rules/slo.yml").read_text(encoding="utf-8")
     wanted = {one["name"]: one for one in yaml.safe_load(text)["groups"]}
     there = grafana.rules["shopscope"]

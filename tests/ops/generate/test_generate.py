@@ -132,7 +132,9 @@ def test_the_collectors_parts(team):
 
 def test_links_of_alerts(team):
     """They lead to the team's own Grafana."""
-    run(team, "generate", "--grafana", "https://grafana.example.com")
+    text = f'[shop]\ngrafana = "https://grafana.example.com"\n{journey("pay")}'
+    (team / "shopscope.toml").write_text(text, encoding="utf-8")
+    run(team, "generate")
     text = (team / RULES / "slo.yml").read_text(encoding="utf-8")
     assert (True, False) == ("https://grafana.example.com/" in text, "127.0.0.1:3000" in text)
 

@@ -129,6 +129,8 @@ def test_wrong_journeys(change, place, rule):
         ({"shop": 5}, "shop"),
         ({"shop": {"currency": "euro"}}, "shop.currency"),
         ({"shop": {"name": "x"}}, "shop.name"),
+        ({"shop": {"grafana": "grafana.example.com"}}, "shop.grafana"),
+        ({"shop": {"grafana": "https://admin:admin@grafana.example.com"}}, "shop.grafana"),
         ({"journey": {}}, "journey"),
         ({"journeys": []}, "journeys"),
         ({"journeys": {"a": 5}}, "journeys.a"),
