@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,7 +36,10 @@ SETTINGS = {
     "SHOP_SEARCH_RATE_LIMIT": "20/minute",
 }
 VISITS_PER_SECOND = 8.0
+RIVALS = 6
 HEALTHY_SECONDS = 12.0
+# Longer than the database lets anybody wait for a lock: the first who wait fail, the next overtake each other.
+HELD_SECONDS = 9.0
 # What is wrong, for how long. All journeys have failures and are slow; the bank's breaker opens and closes again; stock
 # is locked, so that buyers overtake each other and wait for connections; pages are old because their owner fails.
 DRILL = (
@@ -44,7 +48,7 @@ DRILL = (
         {
             "storefront": {"error_rate": 0.2, "latency_seconds": 0.35},
             "search": {"error_rate": 0.5},
-            "inventory": {"error_rate": 0.4, "held_lock_seconds": 1.0, "pool_size": 3},
+            "inventory": {"error_rate": 0.4, "held_lock_seconds": HELD_SECONDS, "pool_size": 4},
             "bank": {"error_rate": 1.0},
         },
     ),
@@ -86,11 +90,23 @@ def quick_prometheus(folder):
 
 def search_too_often(port):
     """One shopper searches more often than the limit allows."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    for _ in range(30):
+        ask(port, "GET", "/search?q=tent", **{"X-Shopper-Id": "greedy"})
+
+
+def ask(port, method, path, body=None, **headers):
+    """What the shop answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     with contextlib.closing(connection):
-        for _ in range(30):
-            connection.request("GET", "/search?q=tent", headers={"X-Shopper-Id": "greedy"})
-            connection.getresponse().read()
+        connection.request(method, path, body, {"Content-Type": "application/json", **headers})
+        return connection.getresponse().read()
+
+
+def want_the_same(port, sku, seconds):
+    """A buyer who wants a product that others want too, again and again."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        ask(port, "POST", "/reservations", json.dumps({"lines": [{"sku": sku, "quantity": 1}]}))
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +128,15 @@ def play(ports):
     """A healthy while, then the drill."""
     time.sleep(HEALTHY_SECONDS)
     search_too_often(ports.of("storefront"))
-    for seconds, faults in DRILL:
-        for service, sick in faults.items():
-            assert 200 == switch_faults(ports, service, **sick)
-        time.sleep(seconds)
+    featured = json.loads(ask(ports.of("storefront"), "GET", "/"))["products"][0]["sku"]
+    with ThreadPoolExecutor(max_workers=RIVALS) as rivals:
+        for number, (seconds, faults) in enumerate(DRILL):
+            for service, sick in faults.items():
+                assert 200 == switch_faults(ports, service, **sick)
+            if number == 0:
+                for _ in range(RIVALS):
+                    rivals.submit(want_the_same, ports.of("inventory"), featured, seconds)
+            time.sleep(seconds)
 
 
 def judged(stack, since):
