@@ -319,7 +319,6 @@ def _guards() -> tuple[Panel, ...]:
             "Traces with a call that failed, or was refused, under a guard.",
             [TraceQuery(f"{{ {_SPANS} && span.shopscope.protection != nil && status = error }}")],
             width=14,
-            width=12,
             links=[_GUARDED, _RUNBOOK],
         ),
         Traces(
