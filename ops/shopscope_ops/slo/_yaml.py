@@ -35,11 +35,13 @@ class Rule:
         yield from indented(scalar("expr", self.expr))
         if self.wait:
             yield f"{_INDENT}for: {self.wait}"
-        for key, table in (("labels", self.labels), ("annotations", self.annotations)):
-            if table:
-                yield f"{_INDENT}{key}:"
-                for name, text in table.items():
-                    yield from indented(indented(scalar(name, text)))
+        if self.labels:
+            yield f"{_INDENT}labels:"
+            yield from (f"{_INDENT * 2}{name}: {quoted(text)}" for name, text in self.labels.items())
+        if self.annotations:
+            yield f"{_INDENT}annotations:"
+            for name, text in self.annotations.items():
+                yield from indented(indented(scalar(name, text)))
 
 
 @dataclass(frozen=True, slots=True)
