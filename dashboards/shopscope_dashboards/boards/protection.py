@@ -315,13 +315,6 @@ def _guards() -> tuple[Panel, ...]:
             links=[_GUARDED, _RUNBOOK],
         ),
         Traces(
-            "Guarded calls that failed",
-            "Traces with a call that failed, or was refused, under a guard.",
-            [TraceQuery(f"{{ {_SPANS} && span.shopscope.protection != nil && status = error }}")],
-            width=14,
-            links=[_GUARDED, _RUNBOOK],
-        ),
-        Traces(
             "Slow calls and what protects them",
             "Calls of more than 100 ms; where the column for the protection is empty, nothing ends the wait.",
             [TraceQuery(f"{{ {_SPANS} && duration > 100ms }} {_WITH_GUARDS}", table="spans")],
