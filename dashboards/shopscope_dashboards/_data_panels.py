@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from shopscope_dashboards._base import LETTERS, DataPanel, shown
 from shopscope_dashboards._fields import Column, override
 from shopscope_dashboards._queries import PromQuery, Query
 from shopscope_dashboards._sources import Json
+
+# Grafana's own least width of 150 pixels cuts the last columns off in a third of a board.
+_CELL: Final[Json] = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "minWidth": 60}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Table(DataPanel):
     has_value_links: ClassVar[bool] = False
 
     def _custom(self) -> Json:
-        return {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
+        return dict(_CELL)
 
     def _options(self) -> Json:
         by = [{"displayName": self.sort, "desc": self.descending}] if self.sort else []
@@ -122,7 +125,7 @@ class NodeGraph(DataPanel):
     ``target``; the value of the first is the first figure on an edge, that of the second the second.
 
     Attributes:
-        unit: of the first figure.
+        unit: of the first figure, written behind it as it is: ``req/s``; the legend of its query is its name.
         second_unit: of the second.
         nodes: queries for nodes, with the labels ``id`` and ``title``: first figure, second figure, and the share, from
             0 to 1, of the circle that is red. None: nodes are what edges name, with the sum of the edges to them.
@@ -150,6 +153,22 @@ class NodeGraph(DataPanel):
             "nodes": units | ({"arcs": arcs} if has_arcs else {}),
             "zoomMode": "cooperative",
         }
+
+    def _own_overrides(self) -> list[Json]:
+        """Names for the legend and the menu of a node; figures have two decimals, too few for seconds."""
+        if any(query.source != "prometheus" for query in self.queries):
+            return []
+        legends = [query.legend for query in self.queries if isinstance(query, PromQuery)]
+        figures = zip(_NODE_FIELDS, legends, (self.unit, self.second_unit), strict=False)
+        named = [
+            override(field, {"displayName": legend or field} | ({"decimals": 3} if unit == "s" else {}))
+            for field, legend, unit in figures
+        ]
+        return [
+            *named,
+            override("arc__failed", {"displayName": "failed"}),
+            override("arc__rest", {"displayName": "answered"}),
+        ]
 
     def _transformations(self) -> list[Json]:
         if any(query.source != "prometheus" for query in self.queries):
@@ -208,7 +227,7 @@ class Traces(DataPanel):
         return panel | {"type": "traces" if self.single else "table"}
 
     def _custom(self) -> Json | None:
-        return None if self.single else {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
+        return None if self.single else dict(_CELL)
 
     def _options(self) -> Json:
         return {} if self.single else {"cellHeight": "sm", "showHeader": True}
@@ -221,6 +240,9 @@ class Traces(DataPanel):
             override("Trace ID", {"custom.width": 90}),
             override("Start time", {"custom.width": 85, "unit": "time:HH:mm:ss"}),
             override("Duration", {"custom.width": 85}),
+            # Of tables of spans: Tempo hides it in the way of older Grafanas, which newer ones do not heed.
+            override("traceIdHidden", {"custom.hidden": True, "custom.hideFrom": {"viz": True}}),
+            override("Span ID", {"custom.width": 90}),
         ]
 
 

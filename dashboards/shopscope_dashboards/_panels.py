@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from shopscope_dashboards._base import DataPanel, legend_json, reduce_json, shown
 from shopscope_dashboards._sources import Json
+
+_SOFT_MAXIMA: Final = {"percentunit": 0.01, "reqps": 0.1, "cps": 0.1, "ops": 0.1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class TimeSeries(DataPanel):
         threshold_style: how thresholds are drawn.
         log: whether the axis is logarithmic.
         axis: text beside the axis.
-        soft_maximum: where the axis ends at the least.
+        soft_maximum: where the axis ends at the least; None: at 1 % or 0.1 per second where it begins at 0.
     """
 
     _: KW_ONLY
@@ -63,9 +65,15 @@ class TimeSeries(DataPanel):
         }
         if self.axis:
             custom["axisLabel"] = self.axis
-        if self.soft_maximum is not None:
-            custom["axisSoftMax"] = self.soft_maximum
+        if (soft_maximum := self._soft_maximum()) is not None:
+            custom["axisSoftMax"] = soft_maximum
         return custom
+
+    def _soft_maximum(self) -> float | None:
+        """Grafana ends the axis of a line that is 0 all the time at 100, which reads 10,000 % as a share."""
+        if self.soft_maximum is not None or self.minimum != 0 or self.maximum is not None or self.log:
+            return self.soft_maximum
+        return _SOFT_MAXIMA.get(self.unit)
 
     def _options(self) -> Json:
         return {
@@ -191,6 +199,10 @@ class StateTimeline(DataPanel):
     legend: bool = True
 
     type: ClassVar[str] = "state-timeline"
+
+    def _colour_mode(self) -> str:
+        # By thresholds, Grafana writes their ranges ("-∞+") in place of the texts of mappings.
+        return "palette-classic" if self.mappings else "thresholds"
 
     def _custom(self) -> Json:
         return {

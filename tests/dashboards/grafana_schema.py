@@ -15,7 +15,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from grafana_foundation_sdk.cog import plugins, runtime, variants
     from grafana_foundation_sdk.cog.encoder import JSONEncoder
-    from grafana_foundation_sdk.models import dashboard, units
+    from grafana_foundation_sdk.models import common, dashboard, units
 
 plugins.register_default_plugins()
 
@@ -139,7 +139,9 @@ def _strange_property(name, value, config):
     if top == "custom":
         if config is None or config.field_config_from_json_hook is None:
             return [f"Grafana has no {name!r} of this panel"]
-        read = config.field_config_from_json_hook({below: value})
+        # Tables can hide a field since Grafana 12.2, which their schema does not say.
+        reader = common.HideableFieldConfig.from_json if below == "hideFrom" else config.field_config_from_json_hook
+        read = reader({below: value})
         written = json.loads(json.dumps(read, cls=JSONEncoder))
         return [*_lost({below: value}, written, "custom"), *_walk(read, type(read), "custom")]
     if top == "unit":

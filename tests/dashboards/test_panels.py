@@ -217,9 +217,17 @@ def test_fields_of_a_node_graph_are_computed_under_their_names():
 
 def test_edges_of_one_query_are_enough():
     """Without queries for nodes, Grafana makes nodes of what the edges name."""
-    panel = written(NodeGraph("t", "d", [PromQuery("calls", instant=True, format="table")], unit="reqps"))
+    panel = written(NodeGraph("t", "d", [PromQuery("calls", instant=True, format="table")], unit="req/s"))
     assert [["Value"]] == [each["options"]["reduce"]["include"] for each in panel["transformations"]]
-    assert "reqps" == panel["options"]["edges"]["mainStatUnit"]
+    assert "req/s" == panel["options"]["edges"]["mainStatUnit"]
+
+
+def test_figures_of_a_node_graph_have_names():
+    """In its legend, by the legends of the queries; seconds have three decimals."""
+    queries = [PromQuery("calls", legend, instant=True, format="table") for legend in ("calls", "p95")]
+    panel = NodeGraph("t", "d", queries, unit="req/s", second_unit="s")
+    assert {"displayName": "calls"} == properties(panel, "mainstat")
+    assert {"displayName": "p95", "decimals": 3} == properties(panel, "secondarystat")
 
 
 def test_the_map_of_tempo_is_left_as_it_comes():

@@ -21,10 +21,10 @@ def call_graph(matchers: tuple[str, ...], links: tuple[Link, ...]) -> NodeGraph:
         return f"sum by ({by}) (rate({of(count(_JOURNEY), *_of_journey(matchers))}[{RANGE}]))"
 
     def call_p95(by: str) -> str:
-        return quantile(0.95, DEPENDENCY, by, *matchers)
+        return f"1000 * {quantile(0.95, DEPENDENCY, by, *matchers)}"
 
     def entry_p95(by: str) -> str:
-        return quantile(0.95, _JOURNEY, by, *_of_journey(matchers))
+        return f"1000 * {quantile(0.95, _JOURNEY, by, *_of_journey(matchers))}"
 
     def failed_calls(by: str) -> str:
         failed = calls(by, 'outcome="error"')
@@ -42,12 +42,13 @@ def call_graph(matchers: tuple[str, ...], links: tuple[Link, ...]) -> NodeGraph:
         "Who calls whom",
         "Calls per second and p95, as the caller measures them; red is the share that failed. Complete whatever share "
         "of traces is kept. Peers that nobody watches from within (a bank, a database) are here too.",
-        [cells(_edges(calls, entries)), cells(_edges(call_p95, entry_p95), "p95")],
+        [cells(_edges(calls, entries), "calls"), cells(_edges(call_p95, entry_p95), "p95")],
         nodes=[_nodes(calls, entries), _nodes(call_p95, entry_p95, "p95"), _nodes(failed_calls, failed_entries)],
+        # Figures have two decimals, and units as they are: 5.21 ms, not 0.01 s.
         unit="reqps",
-        second_unit="s",
-        width=12,
-        height=13,
+        second_unit="ms",
+        width=15,
+        height=14,
         links=links,
     )
 
