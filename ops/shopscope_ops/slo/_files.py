@@ -27,12 +27,12 @@ _HEAD: Final = """\
 """
 
 
-def files(shop: Shop, *, grafana: str = GRAFANA) -> dict[str, str]:
+def files(shop: Shop, *, grafana: str = "") -> dict[str, str]:
     """The rules and a file of tests for each journey; the same text on every run.
 
     Args:
         shop: journeys with their objectives.
-        grafana: address that links in alerts begin with.
+        grafana: address that links in alerts begin with; without one, that of the shop or of the stack.
 
     Returns:
         Text by path, as it lies in the repository.
@@ -44,20 +44,20 @@ def files(shop: Shop, *, grafana: str = GRAFANA) -> dict[str, str]:
         raise ConfigError(problems)
     if not shop.journeys:
         return {}
-    grafana = grafana.rstrip("/")
+    grafana = (grafana or shop.grafana or GRAFANA).rstrip("/")
     rules = document(_HEAD, [*recording_groups(shop), *alert_groups(grafana)])
     tests = {f"{TESTS}/{name}.yml": journey_tests(journey, grafana) for name, journey in shop.journeys.items()}
     # No journey's name begins with an underscore.
     return {RULES: rules, **tests, f"{TESTS}/_window.yml": window_tests(next(iter(shop.journeys.values())))}
 
 
-def write(root: Path, shop: Shop, *, grafana: str = GRAFANA) -> list[Path]:
+def write(root: Path, shop: Shop, *, grafana: str = "") -> list[Path]:
     """Write what differs, and remove tests of journeys that are no more; gives the files that did.
 
     Args:
         root: a clone, or a copy of it.
         shop: journeys with their objectives.
-        grafana: address that links in alerts begin with.
+        grafana: address that links in alerts begin with; without one, that of the shop or of the stack.
 
     Raises:
         ConfigError: an objective cannot work.
