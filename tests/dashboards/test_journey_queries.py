@@ -158,10 +158,10 @@ def test_conversion_by_latency_weighs_minutes_by_their_events(tmp_path):
         'shopscope_orders_total{currency="EUR"}': "0+9x60 543+3x140",
     }
     query = BusinessQueries("EUR").conversion_by_latency(CHECKOUT)
-    answer = {'{latency="800 to 1600 ms"}': 20.0}
+    answer = {'{latency="800 to 1600 ms"}': 0.2}
     events = BusinessQueries("EUR").events_by_latency(CHECKOUT)
     expect(tmp_path, series, "46m", slow=(query, answer), events=(events, {'{latency="800 to 1600 ms"}': 1800.0}))
-    expect(tmp_path, series, "14m", fast=(query, {'{latency="100 to 200 ms"}': 60.0}))
+    expect(tmp_path, series, "14m", fast=(query, {'{latency="100 to 200 ms"}': 0.6}))
 
 
 def test_orders_of_other_currencies_are_not_added_up(tmp_path):

@@ -61,19 +61,19 @@ class BusinessQueries:
         begun = f"sum by (journey) (increase({_STARTED}{{{ENVIRONMENT_IS}}}[$__range]))"
         orders = f"sum(increase({_ORDERS}{{{self._of_shop}}}[$__range]))"
         steps = f'label_replace({begun}, "step", "$1", "journey", "(.+)") or {_called("step", "orders", orders)}'
-        return f"sort_desc({steps})"
+        return f"sort_desc(sum by (step) ({steps}))"
 
     def conversion(self, journey: Journey) -> str:
-        """Orders per 100 events of a journey."""
-        return f"100 * {self._orders()} / ({_started(journey)} > 0)"
+        """Orders per event of a journey that began."""
+        return f"{self._orders()} / ({_started(journey)} > 0)"
 
     def conversion_by_latency(self, journey: Journey) -> str:
-        """Orders per 100 events of a journey, over the minutes in which it took so long on average.
+        """Orders per event of a journey, over the minutes in which it took so long on average.
 
         Minutes are weighted by their events. A band in which the shop never was is left out.
         """
         begun = _started(journey)
-        return self._by_band(journey, lambda within: f"100 * {_over(self._orders(), within)} / {_over(begun, within)}")
+        return self._by_band(journey, lambda within: f"{_over(self._orders(), within)} / {_over(begun, within)}")
 
     def events_by_latency(self, journey: Journey) -> str:
         """Events of a journey in those minutes: what the figures above stand on."""

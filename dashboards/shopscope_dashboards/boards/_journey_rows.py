@@ -123,12 +123,12 @@ def _which_route(queries: JourneyQueries) -> Iterator[Panel]:
         columns=[
             Column("http_request_method", "method", width=70),
             Column("http_route", "route"),
-            Column("A", "per s", decimals=1, width=70),
+            Column("A", "requests", unit="reqps", decimals=1, width=90),
             Column("B", "failed", unit="percentunit", decimals=1, width=70),
             Column("C", "p95", unit="s", decimals=1, width=80, cell="text", thresholds=_latency_line(queries)),
         ],
         unit="short",
-        sort="per s",
+        sort="requests",
         height=7,
         links=failed(queries),
     )

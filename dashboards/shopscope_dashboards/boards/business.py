@@ -65,9 +65,9 @@ def _first_screen(shop: Shop) -> Iterator[Panel]:
     if (selling := _selling(shop)) is not None:
         yield Stat(
             "Conversion",
-            f"Orders per 100 {selling.name} begun: how many of those who come that far buy.",
+            f"Orders of those who begin {selling.name}.",
             [PromQuery(queries.conversion(selling))],
-            unit="short",
+            unit="percentunit",
             decimals=1,
             colour="none",
             width=4,
@@ -159,15 +159,15 @@ def _conversion_now(shop: Shop, queries: BusinessQueries) -> Iterator[Panel]:
         return
     link = board_link(f"Journey: {journey.name}", uid_of(journey.name))
     yield TimeSeries(
-        f"Orders per 100 {journey.name}, and how long it takes",
+        f"Conversion of {journey.name}, and how long it takes",
         "Where the one falls as the other rises, waiting costs orders.",
         [
-            PromQuery(queries.conversion(journey), "orders per 100"),
+            PromQuery(queries.conversion(journey), "conversion"),
             PromQuery(queries.mean_latency(journey), "mean duration"),
         ],
-        unit="short",
+        unit="percentunit",
         minimum=0,
-        colours={"orders per 100": "green", "mean duration": "orange"},
+        colours={"conversion": "green", "mean duration": "orange"},
         overrides=[Override("mean duration", unit="s", right=True, dashed=True, fill=0)],
         height=7,
         links=[link],
@@ -182,7 +182,7 @@ def _selling(shop: Shop) -> Journey | None:
 
 def _by_latency(queries: BusinessQueries, journey: Journey) -> Panel:
     return Table(
-        f"Orders per 100 {journey.name} by its latency",
+        f"Conversion of {journey.name} by its latency",
         f"The time range's minutes by how long {journey.name} took on average in them, and how many of those who came "
         "ordered. It shows what went together, not what caused it: a busy evening is slow and sells well. Compare "
         "weeks, and mind how many events a row stands on.",
@@ -192,10 +192,19 @@ def _by_latency(queries: BusinessQueries, journey: Journey) -> Panel:
         ],
         columns=[
             Column("latency", "took", width=115),
-            Column("A", "orders per 100", decimals=1, cell="gauge", thresholds=[Threshold(None, "blue")], minimum=0),
-            Column("B", "events", decimals=0, width=75),
+            Column(
+                "A",
+                "conversion",
+                unit="percentunit",
+                decimals=1,
+                cell="gauge",
+                thresholds=[Threshold(None, "blue")],
+                minimum=0,
+                maximum=1,
+            ),
+            Column("B", "of so many", unit="count:events", decimals=0, width=110),
         ],
-        unit="short",
+        unit="percentunit",
         height=7,
         links=[board_link(f"Journey: {journey.name}", uid_of(journey.name))],
     )

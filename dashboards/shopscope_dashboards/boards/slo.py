@@ -164,7 +164,7 @@ def _journeys(shop: Shop) -> Panel:
             Column("owner", width=130),
             Column("B", "objective", unit="percentunit", decimals=2, width=90),
             Column("latency", "within", width=85),
-            Column("H", "events/s", decimals=1, width=85),
+            Column("H", "events", unit="reqps", decimals=1, width=95),
             Column(
                 "A",
                 "budget left",
