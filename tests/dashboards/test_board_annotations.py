@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from shopscope_dashboards._annotations import ALERTS, DEPLOYMENTS, DRILLS
+from shopscope_dashboards._annotations import ALERTS, DEPLOYMENTS, DRILLS, alerts_annotation
 from shopscope_ops.engines.native import find_binary
 
 SHOP = 'deployment_environment_name="demo", service_name="checkout"'
@@ -15,10 +15,10 @@ OLD, NEW, AGAIN = (
     for instance, version in (("a", "1.0"), ("b", "1.1"), ("b", "1.0"))
 )
 SWITCH = f'http_server_request_duration_seconds_count{{{SHOP}, http_route="/faults", http_request_method="PUT"}}'
-BURN = 'ALERTS{alertname="Burn", alertstate="firing", severity="page"}'
+BURN = 'ALERTS{alertname="Burn", alertstate="firing", severity="page", journey="checkout"}'
 UPGRADED = '{service_name="checkout", service_version="1.1"}'
 SWITCHED = '{service_name="checkout"}'
-BURNING = '{alertname="Burn", alertstate="firing", severity="page"}'
+BURNING = '{alertname="Burn", journey="checkout"}'
 
 # Series → values, a step of a minute each; the mark; moment → labels of what stands there.
 CASES = {
@@ -36,6 +36,9 @@ CASES = {
     "a service that begins is none": ({OLD: "_x30 1x30"}, DEPLOYMENTS, {"30m": None, "31m": None, "40m": None}),
     "the first fault of a process": ({SWITCH: "_x30 1x30"}, DRILLS, {"29m": None, "30m": SWITCHED, "31m": None}),
     "further faults": ({SWITCH: "3x30 4x20"}, DRILLS, {"29m": None, "30m30s": SWITCHED, "32m": None}),
+    "an alert that fires twice": ({BURN: "1x30", BURN.replace("page", "ticket"): "1x30"}, ALERTS, {"10m": BURNING}),
+    "an alert of another journey": ({BURN: "1x30"}, alerts_annotation("search"), {"10m": None}),
+    "an alert of this journey": ({BURN: "1x30"}, alerts_annotation("checkout"), {"10m": BURNING}),
     "a firing alert": ({BURN: "_x10 1x20 stale"}, ALERTS, {"9m": None, "10m": BURNING, "30m": BURNING, "31m": None}),
     "the heartbeat and what is pending are no marks": (
         {BURN.replace("page", "none"): "1x60", BURN.replace("firing", "pending"): "1x60"},
