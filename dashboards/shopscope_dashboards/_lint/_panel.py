@@ -130,15 +130,17 @@ def _units(panel: Json, targets: list[Target], values: Mapping[str, str]) -> Ite
             if panel.get("type") in _WITH_UNITS:
                 yield "unit", f"query {target.data.get('refId')} must have a unit; a bare count has the unit short"
             continue
-        if not is_known_unit(unit):
+        if not is_known_unit(unit) and panel.get("type") != "nodeGraph":  # which writes any text behind the figure
             yield "unit", f"Grafana has no unit {unit!r}; write suffix:{unit} if it is to stand behind the number"
             continue
         try:
             quantity = quantity_of(parse(target.text, values))
         except ValueError:
             continue
-        if panel.get("type") == "heatmap":
-            quantity = None  # the axis shows the buckets' bounds, not the query's counts
+        if panel.get("type") in {"heatmap", "nodeGraph"}:
+            quantity = None  # an axis of buckets' bounds, not of the query's counts; any text
+        if any(_PER_SECOND.search(name) for name in _names_of(panel, target)) and unit in {"short", "none"}:
+            quantity = None  # the head says it
         if quantity is not None and not fits(unit, quantity):
             yield "unit", f"the unit of {target.text!r} must be {fitting_units(quantity)}: {unit!r}"
 
@@ -159,6 +161,7 @@ def _unit_of(panel: Json, target: Target) -> str:
     return unit
 
 
+_PER_SECOND = re.compile(r"/\s?s\b|per second")
 _STATS = {"A": "mainStat", "B": "secondaryStat"}
 
 

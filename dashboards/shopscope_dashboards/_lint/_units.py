@@ -34,7 +34,7 @@ _MINUTELY = frozenset({"opm", "rpm", "cpm", "wpm", "mpm", "epm"})
 _SECONDLY = frozenset({"ops", "reqps", "cps", "rps", "wps", "iops", "eps", "mps", "recps", "rowsps", "hertz"})
 _FITTING: Mapping[tuple[Powers, float], frozenset[str]] = {
     (_RATIO, 1): frozenset({"percentunit", "none", "short"}),
-    (_RATIO, 100): frozenset({"percent"}),
+    (_RATIO, 100): frozenset({"percent", "none", "short"}),  # or so many of a hundred
     (_SECONDS, 1): frozenset({"s", "dtdurations", "clocks"}),
     (_SECONDS, 1000): frozenset({"ms", "dtdurationms"}),
     (_DAYS, 1): frozenset({"d"}),
@@ -151,9 +151,7 @@ def _of_operation(tree: promql.BinaryExpr) -> Quantity | None:
         product = left
         for base, power in right.powers:
             product = _scaled(product, base, direction * power)
-        literal = _literal(tree.lhs) or _literal(tree.rhs)
-        factor = left.factor * (right.factor**direction) if literal else 1.0
-        return _plain(Quantity(product.powers, factor))
+        return _plain(Quantity(product.powers, left.factor * (right.factor or 1.0) ** direction or 1.0))
     if left.powers == right.powers:
         return Quantity(left.powers, 1.0 if _literal(tree.lhs) or _literal(tree.rhs) else left.factor)
     return None
