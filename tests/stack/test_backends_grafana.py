@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from shopscope_ops.engines.native import read_components
+from shopscope_ops.engines.native._configuration import Configuration
+from shopscope_ops.engines.native._stack import default_ports
+
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "stack/grafana"
 
@@ -72,6 +76,19 @@ def test_boards_come_from_files_alone():
         provider["allowUiUpdates"],
         provider["disableDeletion"],
     )
+
+
+def test_the_native_engine_reads_the_same_boards(tmp_path):
+    """They are copied to where its Grafana looks for them, as they are."""
+    Configuration(tmp_path, read_components(), default_ports(), {}).write(["grafana"], [])
+    files = tmp_path / "config/grafana"
+    (provider,) = yaml.safe_load((files / "provisioning/dashboards/shopscope.yaml").read_text("utf-8"))["providers"]
+    boards = sorted((ROOT / "dashboards/generated").glob("*.json"))
+    assert len(boards) > 5
+    assert str(files / "generated") == provider["options"]["path"]
+    assert [path.read_text("utf-8") for path in boards] == [
+        (files / "generated" / path.name).read_text("utf-8") for path in boards
+    ]
 
 
 @pytest.mark.parametrize(

@@ -59,11 +59,11 @@ class Apis:
         reply = self._http.ask("GET", path, what=f"read {uid}", may_miss=True)
         if reply.is_missing:
             return None
-        metadata = reply.fields["metadata"]
+        metadata = reply.part("metadata")
         notes = metadata.get("annotations") or {}
         manager = " ".join(filter(None, (notes.get(_MANAGER), notes.get(_MANAGER_NAME))))
         generation = int(metadata.get("generation") or 0)
-        return Stored(reply.fields["spec"], generation, str(notes.get(_FOLDER) or ""), manager, metadata)
+        return Stored(reply.part("spec"), generation, str(notes.get(_FOLDER) or ""), manager, metadata)
 
     def save(self, uid: str, spec: Json, *, folder: str, message: str, stored: Stored | None) -> None:
         """Write a board; Grafana refuses it when the version there is not ``stored``'s."""

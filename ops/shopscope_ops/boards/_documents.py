@@ -72,7 +72,8 @@ def kubernetes_files(
 def _object(
     version: str, kind: str, name: str, namespace: str, labels: Mapping[str, str], notes: Mapping[str, str]
 ) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"name": name.replace("_", "-")}
+    # A name has no underscore there; journeys may differ in nothing else.
+    metadata: dict[str, Any] = {"name": name.replace("_", "--")}
     metadata |= {"namespace": namespace} if namespace else {}
     metadata |= {"labels": dict(labels)} if labels else {}
     metadata |= {"annotations": dict(notes)} if notes else {}

@@ -17,6 +17,7 @@ from shopscope_ops.boards._errors import GrafanaError
 __all__ = ["Http", "Reply", "checked_url"]
 
 _SECONDS: Final = 30.0
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _NOT_FOUND: Final = 404
 _INTERNAL: Final = 500
 _SHOWN_CHARACTERS: Final = 300
@@ -57,6 +58,17 @@ class Reply:
         """The document, where it is an object."""
         return self.document if isinstance(self.document, dict) else {}
 
+    def part(self, name: str) -> dict[str, Any]:
+        """An object of the document that must be there.
+
+        Raises:
+            GrafanaError: it is not.
+        """
+        found = self.fields.get(name)
+        if isinstance(found, dict):
+            return found
+        raise GrafanaError(f"Grafana's answer must have {name!r}: {self.text[:80]!r}; see what answers in its place")
+
     @property
     def is_missing(self) -> bool:
         """Whether it says that there is no such thing; Grafana 12 says so with 500 to those who are no admin."""
@@ -79,6 +91,12 @@ class Http:
             verify=_trust(authority),
             headers={"Authorization": f"Bearer {checked_token(token)}", "Accept": "application/json"},
         )
+
+    @property
+    def is_open_to_all(self) -> bool:
+        """Whether the token can be read on its way."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 
     def __enter__(self) -> Self:
         return self

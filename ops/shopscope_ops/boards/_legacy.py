@@ -46,7 +46,7 @@ class Legacy:
         reply = self._http.ask("GET", f"/api/dashboards/uid/{uid}", what=f"read {uid}", may_miss=True)
         if reply.is_missing:
             return None
-        spec, meta = reply.fields["dashboard"], reply.fields.get("meta") or {}
+        spec, meta = reply.part("dashboard"), reply.part("meta")
         provisioned = meta.get("provisionedExternalId") or "provisioning" if meta.get("provisioned") else ""
         return Stored(spec, int(spec.get("version") or 0), str(meta.get("folderUid") or ""), provisioned)
 

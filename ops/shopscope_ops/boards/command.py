@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -21,6 +22,7 @@ __all__ = ["export", "import_"]
 
 _TOKEN: Final = "GRAFANA_TOKEN"  # noqa: S105 (a variable's name)
 _DONE, _FAILED, _LEFT = 0, 1, 2
+_UID: Final = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 
 _Config = Annotated[Path | None, typer.Option(help="The shop's shopscope.toml; found from this folder upwards.")]
 _FolderTitle = Annotated[str, typer.Option(help="Title of the boards' folder, when it has to be made.")]
@@ -64,9 +66,15 @@ def import_(
     outcomes: list[Outcome] = []
     with _complaining():
         shop = load_shop(shop_file(config))
+        if not _UID.fullmatch(folder):
+            raise ConfigError(
+                [f"--folder must be a uid of at most 40 letters, digits, - and _: {folder!r}; correct it"]
+            )
         with Http(_address(shop, grafana), _token(token_file), ca_file) as http:
             found = connect(http)
             typer.echo(found.name, err=True)
+            if http.is_open_to_all:
+                typer.echo("the token travels unencrypted: give an address with https", err=True)
             work = Import(found, Folder(folder, folder_title), force=force, dry_run=dry_run)
             outcomes += _told(work.boards(_boards(shop).values()), as_json=as_json)
             if rules:

@@ -82,7 +82,7 @@ def test_names_that_a_cluster_takes(run, team):
     (team / "shopscope.toml").write_text(text, encoding="utf-8")
     run("export", team / "made", "--as", "kubernetes")
     maps = {one["metadata"]["name"]: one for one in documents(team / "made/shopscope-boards.yml")}
-    assert ["shopscope-journey-pay_later.json"] == list(maps["shopscope-journey-pay-later"]["data"])
+    assert ["shopscope-journey-pay_later.json"] == list(maps["shopscope-journey-pay--later"]["data"])
 
 
 @pytest.mark.parametrize("pair", ["release", "=x", "release="])

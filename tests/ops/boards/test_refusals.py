@@ -6,6 +6,7 @@ import pytest
 import trustme
 from grafana_server import EDITOR, NEW, OLD, VIEWER, FakeGrafana, serving
 
+from shopscope_ops.boards._http import Http
 from shopscope_ops.engines._probes import free_port
 
 BOARD = "shopscope-journey-pay"
@@ -82,6 +83,33 @@ def test_an_address_of_the_file(run, url, grafana, team):
     path = team / "shopscope.toml"
     path.write_text(f'[shop]\ngrafana = "{url}"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
     assert (0, True) == (run("import")[0], BOARD in grafana.boards)
+
+
+@pytest.mark.parametrize("uid", ["", "a/b", "../x", "ä", "x" * 41])
+def test_a_folder_that_is_none(run, url, grafana, uid):
+    """It would become part of an address."""
+    code, output = run("import", "--grafana", url, "--folder", uid)
+    assert (1, [], True) == (code, grafana.writes, f"at most 40 letters, digits, - and _: {uid!r}" in output)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("http://grafana", True), ("https://grafana", False), ("http://127.0.0.1:3000", False), ("http://[::1]", False)],
+)
+def test_a_token_that_travels_in_the_open(address, said):
+    """It is said; on this machine nobody is on the way."""
+    with Http(address, EDITOR) as http:
+        assert said == http.is_open_to_all
+
+
+@pytest.mark.parametrize("document", [{"message": "ok"}, [], {"dashboard": None, "metadata": 1}])
+def test_an_answer_of_another_form(run, url, grafana, document):
+    """Something answers with JSON in Grafana's place: a sentence, and the next board."""
+    served = "v1beta1" if grafana.version.startswith("12.") else "v1"
+    path = f"/apis/dashboard.grafana.app/{served}/namespaces/default/dashboards/{BOARD}"
+    grafana.answers["GET", path if grafana.is_new else f"/api/dashboards/uid/{BOARD}"] = 200, document
+    code, output = run("import", "--grafana", url)
+    assert (1, True, True) == (code, "see what answers in its place" in output, "shopscope-slo" in grafana.boards)
 
 
 def test_nobody_is_there(run):
