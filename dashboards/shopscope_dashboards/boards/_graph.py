@@ -48,7 +48,7 @@ def call_graph(matchers: tuple[str, ...], links: tuple[Link, ...]) -> NodeGraph:
         unit="reqps",
         second_unit="ms",
         width=15,
-        height=14,
+        height=15,
         links=links,
     )
 

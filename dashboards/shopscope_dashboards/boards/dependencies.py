@@ -164,7 +164,7 @@ def _first() -> tuple[Panel, ...]:
             legend="table",
             legend_values=["mean", "max"],
             width=9,
-            height=14,
+            height=15,
             links=[_SLOW, _RUNBOOK],
         ),
     )
