@@ -154,10 +154,8 @@ class Judge:
     def _metrics(self, question: Question) -> Answer:
         """An answer with numbers, and a series for every selector: ``or`` may hide one that selects nothing."""
         missing = [selector for selector in selectors_of(question.text) if not self._matches(selector)]
-        if gone := {
-            part for selector in missing for part in self.left_out if selector.startswith(_OF_PART.get(part, "\0"))
-        }:
-            return Answer(question, "not asked", f"no {', '.join(sorted(gone))} here")
+        if gone := sorted({part for selector in missing for part in _parts_of(selector)} & self.left_out.keys()):
+            return Answer(question, "not asked", f"no {', '.join(gone)} here")
         reasons = {selector: excuse_of(self.absent, selector) for selector in missing}
         if unexcused := [selector for selector, reason in reasons.items() if not reason]:
             return Answer(question, "nothing", f"no series: {', '.join(unexcused)}")
@@ -228,7 +226,12 @@ def selectors_of(text: str) -> list[str]:
 
 
 #: First part of the names of what only one component emits or makes.
-_OF_PART = {"tempo": ("tempo", "traces_service_graph_"), "loki": ("loki_",), "grafana": ("grafana_",)}
+_OF_PART = {"tempo": "tempo|traces_service_graph_", "loki": "loki_", "grafana": "grafana_"}
+
+
+def _parts_of(selector: str) -> list[str]:
+    """The components that alone emit what a selector selects."""
+    return [part for part, names in _OF_PART.items() if re.search(rf'(?:^|\||__name__=~?")(?:{names})', selector)]
 
 
 def _series_of(node: promql.VectorSelector) -> str:

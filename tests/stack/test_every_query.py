@@ -37,6 +37,14 @@ SETTINGS = {
 }
 VISITS_PER_SECOND = 8.0
 RIVALS = 6
+ROUTES = (
+    ("GET", "/"),
+    ("GET", "/search?q=tent"),
+    ("GET", "/products/{sku}"),
+    ("POST", "/carts/somebody/items"),
+    ("GET", "/carts/somebody"),
+    ("POST", "/checkout"),
+)
 HEALTHY_SECONDS = 12.0
 # Longer than the database lets anybody wait for a lock: the first who wait fail, the next overtake each other.
 HELD_SECONDS = 9.0
@@ -124,18 +132,27 @@ def answers(binaries, stack_ports, shop_base, tmp_path_factory):
                 yield judged(stack, since)
 
 
+def ask_again(port, method, path, seconds):
+    """Somebody who does not think between two requests."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        ask(port, method, path, "{}" if method == "POST" else None)
+
+
 def play(ports):
-    """A healthy while, then the drill."""
+    """A healthy while, then the drill, in which every route is asked so often that it fails."""
     time.sleep(HEALTHY_SECONDS)
     search_too_often(ports.of("storefront"))
     featured = json.loads(ask(ports.of("storefront"), "GET", "/"))["products"][0]["sku"]
-    with ThreadPoolExecutor(max_workers=RIVALS) as rivals:
+    with ThreadPoolExecutor(max_workers=RIVALS + len(ROUTES)) as others:
         for number, (seconds, faults) in enumerate(DRILL):
             for service, sick in faults.items():
                 assert 200 == switch_faults(ports, service, **sick)
             if number == 0:
                 for _ in range(RIVALS):
-                    rivals.submit(want_the_same, ports.of("inventory"), featured, seconds)
+                    others.submit(want_the_same, ports.of("inventory"), featured, seconds)
+                for method, path in ROUTES:
+                    others.submit(ask_again, ports.of("storefront"), method, path.format(sku=featured), seconds)
             time.sleep(seconds)
 
 
