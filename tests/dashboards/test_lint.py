@@ -7,7 +7,21 @@ from pathlib import Path
 import pytest
 
 from shopscope.config import load_shop
-from shopscope_dashboards import Board, PromQuery, Row, Stat, Table, Text, Threshold, TimeSeries, traces_link
+from shopscope_dashboards import (
+    Board,
+    LogQuery,
+    Logs,
+    PromQuery,
+    Row,
+    Stat,
+    Table,
+    Text,
+    Threshold,
+    TimeSeries,
+    TraceQuery,
+    Traces,
+    traces_link,
+)
 from shopscope_dashboards._fields import Column
 from shopscope_dashboards._lint import UNSHOWN, Finding, lint
 from shopscope_dashboards.boards import all_boards
@@ -378,6 +392,20 @@ def test_a_unit_of_a_column_is_the_columns_own():
 
     assert set() == found(board("reqps"))
     assert {"unit"} == found(board("s"))
+
+
+def test_searches_for_traces_are_read_too():
+    """Of panels, and of links that open Explore."""
+    link = traces_link("Slow traces", "{ duration > 1s ")
+    assert {"parse"} == found(broken(put("panels.1.fieldConfig.defaults.links", [link.as_data_link()])))
+    board = Board("b", "B", "What.", [Traces("Slow", "Which.", [TraceQuery("{ journey = 1 }")], links=(SLOW,))])
+    assert {"parse"} == found(json.loads(board.to_json()))
+
+
+def test_lines_of_logs_are_read_too():
+    """Loki refuses a stream without any label."""
+    board = Board("b", "B", "What.", [Logs("Lines", "Which.", [LogQuery("{}")], links=(SLOW,))])
+    assert {"parse"} == found(json.loads(board.to_json()))
 
 
 def test_metrics_that_nobody_sees_are_found():

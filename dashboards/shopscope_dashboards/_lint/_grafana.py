@@ -90,8 +90,7 @@ def targets_of(board: Json) -> Iterator[Target]:
     """Every query: of panels, of variables, of annotations, and of links that open Explore."""
     for panel in panels_of(board):
         yield from panel_targets(board, panel)
-        for link in links_of(panel):
-            yield from _explored(board, panel, str(link.get("url", "")))
+        yield from explored_targets(board, panel)
     yield from (target for variable in variables_of(board) for target in _asked_by_variable(board, variable))
     for note in board.get("annotations", {}).get("list", []):
         text = str(
@@ -118,6 +117,12 @@ def panel_targets(board: Json, panel: Json) -> Iterator[Target]:
             data=target,
             panel=panel,
         )
+
+
+def explored_targets(board: Json, panel: Json) -> Iterator[Target]:
+    """The queries of a panel's links that open Explore."""
+    for link in links_of(panel):
+        yield from _explored(board, panel, str(link.get("url", "")))
 
 
 def links_of(panel: Json) -> list[Json]:

@@ -7,7 +7,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from shopscope_dashboards._lint._finding import Finding
-from shopscope_dashboards._lint._grafana import Target, links_of, panel_targets
+from shopscope_dashboards._lint._grafana import Target, explored_targets, links_of, panel_targets
+from shopscope_dashboards._lint._languages import logql_fields, traceql_fields
 from shopscope_dashboards._lint._promql import parse
 from shopscope_dashboards._lint._query import quantiles_asked, quantiles_named, query_findings
 from shopscope_dashboards._lint._units import fits, fitting_units, is_known_unit, quantity_of
@@ -39,13 +40,24 @@ def panel_findings(board: Json, panel: Json, values: Mapping[str, str]) -> Itera
         *_units(panel, targets, values),
     ):
         yield Finding(uid, title or f"panel {panel.get('id')}", rule, message)
-    for target in targets:
+    for target in (*targets, *_explored(board, panel)):
         if not target.text.strip() and target.kind != "serviceMap":
             yield Finding(uid, title, "parse", "a query must not be empty")
         elif target.source == "prometheus":
             yield from query_findings(target, values)
+        elif (read := _READERS.get(target.source)) and target.kind != "serviceMap":
+            try:
+                read(target.text)
+            except ValueError as error:
+                yield Finding(uid, title, "parse", f"{error}: {target.text!r}")
 
 
+def _explored(board: Json, panel: Json) -> list[Target]:
+    """Searches for traces and lines in the links of a panel; a rule of panels does not hold for PromQL there."""
+    return [target for target in explored_targets(board, panel) if target.source in _READERS]
+
+
+_READERS = {"tempo": traceql_fields, "loki": logql_fields}
 _Fault = tuple[str, str]
 
 
