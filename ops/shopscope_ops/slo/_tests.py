@@ -162,9 +162,10 @@ def idle_night(journey: Journey) -> Scenario:
         "A ratio of nothing to nothing would be no number, and would stay one as long as a window looks back.",
         [Instance("a", [Traffic(_HOUR, good=rate), Traffic(2 * _HOUR), Traffic(_HOUR / 2, good=rate)])],
         [
-            Ask(2.5 * _HOUR, f"count({ratios} == 0)", 8),
+            Ask(2.5 * _HOUR, f"count({ratios}) >= bool 8", 1),
+            Ask(2.5 * _HOUR, f"count({ratios} != 0)"),
             Ask(3.5 * _HOUR - 1, f"sum(sum_over_time({ratios}[6h]))", 0),
-            Ask(3.5 * _HOUR - 1, f"count({ratios} == 0)", 8),
+            Ask(3.5 * _HOUR - 1, f"count({ratios} != 0)"),
             Ask(3.5 * _HOUR - 1, _SILENT),
         ],
     )
