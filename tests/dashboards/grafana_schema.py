@@ -19,7 +19,9 @@ with warnings.catch_warnings():
 
 plugins.register_default_plugins()
 
-#: Every unit that Grafana has by name; currencies and formats of time may also be spelt ``currency:`` and ``time:``.
+# https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/valueFormats.ts
+_OWN_UNITS = ("bool:", "count:", "currency:", "prefix:", "si:", "suffix:", "time:")
+#: Every unit that Grafana has by name, besides those that one makes up behind these prefixes.
 UNITS = frozenset(typing.get_args(hint)[0] for hint in typing.get_type_hints(units).values())
 #: Panels that the package knows no options of.
 _WITHOUT_OPTIONS = frozenset({"traces", "row"})
@@ -145,7 +147,7 @@ def _strange_property(name, value, config):
         written = json.loads(json.dumps(read, cls=JSONEncoder))
         return [*_lost({below: value}, written, "custom"), *_walk(read, type(read), "custom")]
     if top == "unit":
-        known = value in UNITS or value.startswith(("currency:", "time:", "suffix:", "prefix:"))
+        known = value in UNITS or value.startswith(_OWN_UNITS)
         return [] if known else [f"Grafana has no unit {value!r}"]
     read = dashboard.FieldConfig.from_json({top: value})
     written = json.loads(json.dumps(read, cls=JSONEncoder))
