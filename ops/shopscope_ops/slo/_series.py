@@ -51,7 +51,8 @@ class Instance:
 
     def _values(self, increments: Sequence[float]) -> str:
         """A counter: ``start+increment x times`` for each part."""
-        values, value = [], 0.0
+        values: list[str] = []
+        value = 0.0
         for part, increment in zip(self.traffic, increments, strict=True):
             count = round(part.minutes * 60 / self.step_seconds)
             if part.is_sent:
