@@ -91,7 +91,7 @@ def test_a_journey_with_a_value_says_what_it_costs():
     valued = journey.board(shop, REFUND._replace(value=OrderValue("order", 100.0)))
     assert "Failing, per hour" in titles(valued)
     assert "currencySEK" in valued.to_json()
-    assert "Events per second" in titles(journey.board(shop, REFUND))
+    assert "Events" in titles(journey.board(shop, REFUND))
 
 
 def test_the_runbook_of_the_file_is_linked():

@@ -56,7 +56,7 @@ def _first_screen(shop: Shop) -> Iterator[Panel]:
     unit = money_unit(shop.currency)
     for title, description, query, its_unit, decimals in (
         ("Orders", "Orders placed per minute.", queries.orders_per_minute(), "opm", 1),
-        ("Value", "Value of the orders of an hour at this pace.", queries.value_per_hour(), unit, 0),
+        ("Value", "Value of the orders of an hour at this pace.", queries.value_per_hour(), unit, None),
         ("Average order", f"Value of an order, on average.{_said(shop)}", queries.average_order(), unit, 2),
     ):
         yield Stat(title, description, [PromQuery(query)], unit=its_unit, decimals=decimals, colour="none", width=4,

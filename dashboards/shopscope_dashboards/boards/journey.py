@@ -169,8 +169,8 @@ def _cost_or_traffic(shop: Shop, queries: JourneyQueries) -> Panel:
     journey = queries.journey
     if journey.value is None:
         return Stat(
-            "Events per second",
-            "How many customers do this now; far below the usual is a sign too.",
+            "Events",
+            "Per second: how many customers do this now; far below the usual is a sign too.",
             [PromQuery(f"sum({queries.outcomes()})")],
             unit="reqps",
             colour="none",
