@@ -166,3 +166,34 @@ def test_other_objectives(promtool, tmp_path, journeys):
     paths = [tmp_path / path for path in files(shop) if path.startswith(TESTS) and "_window" not in path]
     code, said = promtool("test", "rules", *paths)
     assert 0 == code, said
+
+
+@pytest.mark.parametrize(
+    ("scenario", "alert", "minute", "looks_back_minutes"),
+    [
+        ("total outage", "ShopscopeErrorBudgetBurn", "66m", {60, 360, 1440, 4320}),
+        ("total outage", "ShopscopeJourneyOutage", "66m", {60}),
+        ("missing telemetry", "ShopscopeJourneyAbsent", "70m", {60}),
+        ("more good events", "ShopscopeJourneyImpossible", "30m", {60}),
+        ("counts that run", "ShopscopeJourneyImpossible", "15m", {60}),
+    ],
+)
+def test_every_text_and_link_is_whole(promtool, tmp_path, scenario, alert, minute, looks_back_minutes):
+    """Templates expand, and links begin before the trouble; of the outage every letter is in the generated tests."""
+    copy = with_questions(ROOT / TESTS / "checkout.yml", lambda _: False, tmp_path)
+    document = yaml.safe_load(copy.read_text(encoding="utf-8"))
+    (test,) = document["tests"] = [one for one in document["tests"] if one["name"].startswith(scenario)]
+    test |= {"promql_expr_test": [], "alert_rule_test": [{"alertname": alert, "eval_time": minute, "exp_alerts": []}]}
+    copy.write_text(yaml.safe_dump(document), encoding="utf-8")
+    _, said = promtool("test", "rules", copy)
+    texts = re.findall(r"Annotations:\{(.+)\}", said)
+    assert len(looks_back_minutes) == len(texts)
+    for text in texts:
+        assert (0, 0, 0) == tuple(text.count(word) for word in ("error expanding", "no value", "{{"))
+        assert 'journey_runbook="docs/runbooks/checkout.md"' in text
+        assert "checkout" in re.search(r'summary="([^"]+)"', text)[1]
+        assert "duration+%3E+800ms" in text
+    begins = [int(millis) // 60_000 for text in texts for millis in re.findall(r"\?from=(-?\d+)&to=now", text)]
+    assert len(looks_back_minutes) == len(begins)
+    ends = zip(sorted(begins, reverse=True), sorted(looks_back_minutes), strict=True)
+    assert [] == [(begin, back) for begin, back in ends if not 0 <= begin + back <= seconds(minute) // 60]
