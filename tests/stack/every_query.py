@@ -117,14 +117,12 @@ class Judge:
         left_out: components that do not run, and why.
         since: when the load began, in seconds.
         absent: regular expressions of selectors that need not match a series, and why.
-        empty: regular expressions of queries that need not answer although their series are there, and why.
     """
 
     address: Callable[[str], str]
     left_out: Mapping[str, str]
     since: float
     absent: Mapping[str, str]
-    empty: Mapping[str, str]
     _series: dict[str, bool] = field(default_factory=dict)
     _known: dict[tuple[str, str, str, bool], Answer] = field(default_factory=dict)
 
@@ -148,6 +146,8 @@ class Judge:
             return Answer(question, "not asked", f"no {question.source} here")
         try:
             return ask[question.source](question)
+        except ValueError as error:
+            return Answer(question, "nothing", f"no query: {error}")
         except urllib.error.HTTPError as error:
             return Answer(question, "nothing", f"refused: {error.read().decode(errors='replace')[:300]}")
 
@@ -161,7 +161,7 @@ class Judge:
             return Answer(question, "nothing", f"no series: {', '.join(unexcused)}")
         if self._has_numbers(question):
             return Answer(question, "data")
-        excuse = next(iter(reasons.values()), "") or excuse_of(self.empty, question.text)
+        excuse = next(iter(reasons.values()), "")
         return Answer(
             question, "excused" if excuse else "nothing", excuse or "no answer, although all series are there"
         )
@@ -199,20 +199,18 @@ class Judge:
         )
         path = "/api/metrics/query_range" if is_metric else "/api/search"
         found = read_json(self.address("tempo.http"), path, **asked)
-        return self._answered(question, found.get("series") if is_metric else found.get("traces"))
+        return _answered(question, found.get("series") if is_metric else found.get("traces"))
 
     def _logs(self, question: Question) -> Answer:
         window = {"start": int(self.since * 1e9), "end": int(self.until * 1e9), "limit": 5, "step": STEP_SECONDS}
         path = "/loki/api/v1/query" if question.is_instant else "/loki/api/v1/query_range"
         asked = {"time": int(self.until * 1e9)} if question.is_instant else window
         found = read_json(self.address("loki.http"), path, query=question.text, **asked)
-        return self._answered(question, found["data"]["result"])
+        return _answered(question, found["data"]["result"])
 
-    def _answered(self, question: Question, found: Any) -> Answer:
-        if found:
-            return Answer(question, "data")
-        excuse = excuse_of(self.empty, question.text)
-        return Answer(question, "excused" if excuse else "nothing", excuse or "no answer")
+
+def _answered(question: Question, found: Any) -> Answer:
+    return Answer(question, "data") if found else Answer(question, "nothing", "no answer")
 
 
 def excuse_of(reasons: Mapping[str, str], text: str) -> str:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import promql_parser
 import pytest
 import yaml
 
@@ -22,7 +23,7 @@ from shopscope_ops.load.run import LoadSettings
 sys.path.insert(0, str(Path(__file__).parent))
 from asking import Prometheus, wait_until
 from demo_shop import loading, shop_running, switch_faults
-from every_query import Judge, board_questions, rule_questions, selectors_of, table, unique
+from every_query import Judge, Question, board_questions, inputs, rule_questions, selectors_of, table, unique
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "stack/prometheus/rules").glob("*.yml"))
@@ -73,8 +74,6 @@ ABSENT = {
     r"^otelcol_exporter_(send|enqueue)_failed_": "nothing was lost in the collector: born with the first loss",
     r"(tempo|loki)_discarded_": "nothing was refused by the stores: born with the first refusal",
 }
-# Queries that answer nothing although all their series are there, and why.
-EMPTY = {}
 # Traces and lines can be found a moment after they were written; some queries look at whole minutes.
 PATIENCE_SECONDS = 75.0
 
@@ -118,8 +117,8 @@ def want_the_same(port, sku, seconds):
 
 
 @pytest.fixture(scope="module")
-def answers(binaries, stack_ports, shop_base, tmp_path_factory):
-    """Every query's answer, while the load still runs."""
+def judgement(binaries, stack_ports, shop_base, tmp_path_factory):
+    """Who asks, and every query's answer, while the load still runs."""
     del binaries  # they are there
     folder = tmp_path_factory.mktemp("queries")
     config = {"prometheus": quick_prometheus(folder)}
@@ -129,7 +128,8 @@ def answers(binaries, stack_ports, shop_base, tmp_path_factory):
             since = time.time()
             with loading(LoadSettings(ports.url("storefront"), VISITS_PER_SECOND, None, think_seconds=0.2)):
                 play(ports)
-                yield judged(stack, since)
+                judge = Judge(stack.address, stack.left_out, since, ABSENT)
+                yield judge, judged(judge)
 
 
 def ask_again(port, method, path, seconds):
@@ -156,13 +156,11 @@ def play(ports):
             time.sleep(seconds)
 
 
-def judged(stack, since):
+def judged(judge):
     """All answers."""
-    prometheus = Prometheus(stack.address("prometheus.http"))
-    wait_until(
-        lambda: set(OBSERVED) <= prometheus.by("service_name", "shopscope_sdk_spans_total").keys(), "all services"
-    )
-    judge = Judge(stack.address, stack.left_out, since, ABSENT, EMPTY)
+    prometheus = Prometheus(judge.address("prometheus.http"))
+    sent = "shopscope_sdk_spans_total"
+    wait_until(lambda: set(OBSERVED) <= prometheus.by("service_name", sent).keys(), "the metrics of all services")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         found = [judge.judge(question) for question in questions()]
@@ -178,12 +176,47 @@ def questions():
 
 
 @pytest.mark.timeout(420)
-def test_every_query_has_data(answers, capsys):
+def test_every_query_has_data(judgement, capsys):
     """Boards, variables, annotations, links to Explore, recording rules, alerts: none asks for what is not there."""
+    _, answers = judgement
     with capsys.disabled():
         print("", *table(answers), sep="\n")  # noqa: T201 (the figure that this test is for)
     nothing = [f"{answer.question}\n    {answer.reason}" for answer in answers if answer.state == "nothing"]
     assert [] == nothing, "\n".join(nothing)
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shopscope_slo_event_total",
+        'sum(rate(shopscope_slo_events_total{outcome="errors"}[1m])) or vector(0)',
+        "0 * sum(rate(shopscope_slo_events_total[1m])) / 0",
+        "shopscope_slo_events_total and on (service_name) shopscope_journey_started_total * on (outcome) up",
+        "sum(",
+    ],
+    ids=["no such metric", "hidden by or", "no number", "no match", "no query"],
+)
+def test_a_query_without_data_is_told(judgement, text):
+    """What a board would show as an empty panel, or as a zero that means nothing."""
+    judge, _ = judgement
+    assert "nothing" == judge.judge(Question("board", "panel", "prometheus", text)).state
+
+
+@pytest.mark.parametrize(
+    ("alert", "asked"),
+    [
+        ("sum by (a) (rate(x[5m])) > 3", "sum by (a)(rate(x{}[5m]))"),
+        ("3 < x", "x{}"),
+        ('absent(up{job="a"} == 1)', 'up{job="a"}'),
+        ("x unless x offset 10m", "x{}"),
+        ("x > bool 1", "x{} > bool 1"),
+        ("a > 1 and on (b) c < 2", "a{} and on (b) c{}"),
+    ],
+)
+def test_an_alert_is_asked_for_what_it_compares(alert, asked):
+    """It need not fire, and has data all the same."""
+    assert promql_parser.parse(asked).prettify() == promql_parser.parse(inputs(alert)).prettify()
 
 
 @pytest.mark.parametrize("pattern", ABSENT)
