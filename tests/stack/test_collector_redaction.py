@@ -13,7 +13,7 @@ from collector_alone import CollectorAlone, RawSink, before, once, post
 from collector_messages import attributes, logs, metrics, request_of, span_of, spans, value
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "sdk/redaction"))
 import test_privacy
 from hostile import corpus
 
