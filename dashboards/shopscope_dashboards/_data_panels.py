@@ -145,7 +145,8 @@ class NodeGraph(DataPanel):
 
     def _options(self) -> Json:
         named = {"mainStatUnit": self.unit, "secondaryStatUnit": self.second_unit}
-        units = {name: unit for name, unit in named.items() if unit}
+        # The graph writes what stands here behind the figure as it is; overrides it does not heed at all.
+        units = {name: _WRITTEN.get(unit, unit) for name, unit in named.items() if unit}
         arcs = [{"field": "arc__failed", "color": "red"}, {"field": "arc__rest", "color": "green"}]
         has_arcs = len(self.nodes) == len(_NODE_FIELDS)
         return {
@@ -153,22 +154,6 @@ class NodeGraph(DataPanel):
             "nodes": units | ({"arcs": arcs} if has_arcs else {}),
             "zoomMode": "cooperative",
         }
-
-    def _own_overrides(self) -> list[Json]:
-        """Names for the legend and the menu of a node; figures have two decimals, too few for seconds."""
-        if any(query.source != "prometheus" for query in self.queries):
-            return []
-        legends = [query.legend for query in self.queries if isinstance(query, PromQuery)]
-        figures = zip(_NODE_FIELDS, legends, (self.unit, self.second_unit), strict=False)
-        named = [
-            override(field, {"displayName": legend or field} | ({"decimals": 3} if unit == "s" else {}))
-            for field, legend, unit in figures
-        ]
-        return [
-            *named,
-            override("arc__failed", {"displayName": "failed"}),
-            override("arc__rest", {"displayName": "answered"}),
-        ]
 
     def _transformations(self) -> list[Json]:
         if any(query.source != "prometheus" for query in self.queries):
@@ -178,6 +163,7 @@ class NodeGraph(DataPanel):
         return [*_fields(edges, _NODE_FIELDS[:2], alone=alone), *_fields(nodes, _NODE_FIELDS, alone=False)]
 
 
+_WRITTEN: Final = {"reqps": "req/s"}
 _NODE_FIELDS = ("mainstat", "secondarystat", "arc__failed")
 
 

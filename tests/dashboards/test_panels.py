@@ -222,14 +222,6 @@ def test_edges_of_one_query_are_enough():
     assert "req/s" == panel["options"]["edges"]["mainStatUnit"]
 
 
-def test_figures_of_a_node_graph_have_names():
-    """In its legend, by the legends of the queries; seconds have three decimals."""
-    queries = [PromQuery("calls", legend, instant=True, format="table") for legend in ("calls", "p95")]
-    panel = NodeGraph("t", "d", queries, unit="req/s", second_unit="s")
-    assert {"displayName": "calls"} == properties(panel, "mainstat")
-    assert {"displayName": "p95", "decimals": 3} == properties(panel, "secondarystat")
-
-
 def test_the_map_of_tempo_is_left_as_it_comes():
     """Its frames have names and figures already."""
     panel = written(NodeGraph("t", "d", [TraceQuery("", kind="serviceMap")]))

@@ -40,8 +40,9 @@ def call_graph(matchers: tuple[str, ...], links: tuple[Link, ...]) -> NodeGraph:
 
     return NodeGraph(
         "Who calls whom",
-        "Calls per second and p95, as the caller measures them; red is the share that failed. Complete whatever share "
-        "of traces is kept. Peers that nobody watches from within (a bank, a database) are here too.",
+        "Calls per second (mainstat) and p95 (secondarystat), as the caller measures them; red is the share that "
+        "failed. Complete whatever share of traces is kept. Peers that nobody watches from within (a bank, a "
+        "database) are here too.",
         [cells(_edges(calls, entries), "calls"), cells(_edges(call_p95, entry_p95), "p95")],
         nodes=[_nodes(calls, entries), _nodes(call_p95, entry_p95, "p95"), _nodes(failed_calls, failed_entries)],
         # Figures have two decimals, and units as they are: 5.21 ms, not 0.01 s.
