@@ -1,6 +1,5 @@
 """The files that hold the rules and their tests."""
 
-from pathlib import Path
 from typing import Final
 
 from shopscope._errors import ConfigError
@@ -49,25 +48,3 @@ def files(shop: Shop, *, grafana: str = "") -> dict[str, str]:
     tests = {f"{TESTS}/{name}.yml": journey_tests(journey, grafana) for name, journey in shop.journeys.items()}
     # No journey's name begins with an underscore.
     return {RULES: rules, **tests, f"{TESTS}/_window.yml": window_tests(next(iter(shop.journeys.values())))}
-
-
-def write(root: Path, shop: Shop, *, grafana: str = "") -> list[Path]:
-    """Write what differs, and remove tests of journeys that are no more; gives the files that did.
-
-    Args:
-        root: a clone, or a copy of it.
-        shop: journeys with their objectives.
-        grafana: address that links in alerts begin with; without one, that of the shop or of the stack.
-
-    Raises:
-        ConfigError: an objective cannot work.
-    """
-    wanted = {root / path: text for path, text in files(shop, grafana=grafana).items()}
-    gone = sorted({*(root / TESTS).glob("*.yml")} - wanted.keys())
-    changed = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
-    for path in changed:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted[path], encoding="utf-8")
-    for path in gone:
-        path.unlink()
-    return [*changed, *gone]

@@ -1,6 +1,5 @@
 """Rules and their tests are what the code and shopscope.toml say; objectives that cannot work are refused."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import yaml
 from shopscope import ConfigError
 from shopscope.config import load_shop, parse_shop
 from shopscope_dashboards._recorded import LABELS, RECORDED
-from shopscope_ops.slo import RULES, TESTS, faults, files, write
+from shopscope_ops.slo import RULES, TESTS, faults, files
 
 ROOT = Path(__file__).parents[3]
 SHOP = load_shop(ROOT / "shopscope.toml")
@@ -55,15 +54,10 @@ def test_a_shop_without_journeys_has_no_rules():
     assert {} == files(shop_of())
 
 
-def test_a_journey_comes_and_goes(tmp_path):
-    """Its tests with it; what is the same is not written again."""
-    first = write(tmp_path, shop_of(cart={}, search={}))
-    assert [RULES, f"{TESTS}/cart.yml", f"{TESTS}/search.yml", f"{TESTS}/_window.yml"] == [
-        str(path.relative_to(tmp_path)) for path in first
-    ]
-    assert [] == write(tmp_path, shop_of(cart={}, search={}))
-    assert [tmp_path / RULES, tmp_path / TESTS / "search.yml"] == write(tmp_path, shop_of(cart={}))
-    assert ["_window.yml", "cart.yml"] == sorted(path.name for path in (tmp_path / TESTS).iterdir())
+def test_each_journey_has_its_tests():
+    """A file each, and one for the month, whose arithmetic is the same for all."""
+    expected = [RULES, f"{TESTS}/cart.yml", f"{TESTS}/search.yml", f"{TESTS}/_window.yml"]
+    assert expected == [*files(shop_of(cart={}, search={}))]
 
 
 def test_another_windows_budget():
@@ -161,9 +155,3 @@ def test_tests_are_not_mounted_as_rules():
     components = (ROOT / "stack/components.toml").read_text(encoding="utf-8")
     assert '"stack/prometheus/rules"' in components
     assert (False, False) == (TESTS in components, TESTS.startswith("stack/prometheus/rules"))
-
-
-def test_writing_needs_no_folder(tmp_path):
-    """A copy of the stack without the folder of tests gets one."""
-    shutil.copytree(ROOT / "stack/prometheus/rules", tmp_path / "stack/prometheus/rules")
-    assert RULES not in {str(path.relative_to(tmp_path)) for path in write(tmp_path, SHOP)}

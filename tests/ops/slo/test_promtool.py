@@ -11,7 +11,7 @@ import yaml
 from shopscope.config import load_shop, parse_shop
 from shopscope_dashboards._recorded import LABELS
 from shopscope_ops.engines.native import find_binary, provide
-from shopscope_ops.slo import RULES, TESTS, files, write
+from shopscope_ops.slo import RULES, TESTS, files
 
 ROOT = Path(__file__).parents[3]
 SHOP = load_shop(ROOT / "shopscope.toml")
@@ -160,7 +160,9 @@ def test_other_objectives(promtool, tmp_path, journeys):
     """The generated tests hold for objectives and windows that the demo shop does not have."""
     head = {"routes": [], "service": "storefront", "latency": "300ms"}
     shop = parse_shop({"journeys": {name: head | settings for name, settings in journeys.items()}})
-    write(tmp_path, shop)
+    for path, text in files(shop).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
     code, said = promtool("check", "rules", "--lint=all", "--lint-fatal", tmp_path / RULES)
     assert 0 == code, said
     paths = [tmp_path / path for path in files(shop) if path.startswith(TESTS) and "_window" not in path]
