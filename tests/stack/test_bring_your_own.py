@@ -279,16 +279,20 @@ def test_vendor_from_the_services(tmp_path):
         assert_delivered(sink)
 
 
+def vendor_variables(sink, certificate, key=KEY):
+    """Where the vendor is, and what it knows us by; its authority is what a public one makes needless."""
+    return {
+        "SHOPSCOPE_VENDOR_ENDPOINT": sink.url,
+        "SHOPSCOPE_VENDOR_HEADERS": f'{{{HEADER}: "{key}"}}',
+        "SSL_CERT_FILE": str(certificate),
+    }
+
+
 def test_vendor_from_our_collector(collector, tmp_path):
     """Two variables of the collector's, and none of the services': the key stays with the collector."""
     with (
         vendor(tmp_path) as (sink, certificate),
-        collector(
-            *MERGED["vendor.yaml"],
-            SHOPSCOPE_VENDOR_ENDPOINT=sink.url,
-            SHOPSCOPE_VENDOR_HEADERS=f'{{{HEADER}: "{KEY}"}}',
-            SSL_CERT_FILE=str(certificate),
-        ) as (address, _),
+        collector(*MERGED["vendor.yaml"], **vendor_variables(sink, certificate)) as (address, _),
     ):
         service(tmp_path / "shop", address)
         assert_delivered(sink)
@@ -299,11 +303,7 @@ def test_vendor_away(ended_by, collector, tmp_path):
     """What a collector that was stopped or killed had for a vendor who was away is there when both are back."""
     with vendor(tmp_path) as (sink, certificate):
         sink.answer(status=503)
-        variables = {
-            "SHOPSCOPE_VENDOR_ENDPOINT": sink.url,
-            "SHOPSCOPE_VENDOR_HEADERS": f'{{{HEADER}: "{KEY}"}}',
-            "SSL_CERT_FILE": str(certificate),
-        }
+        variables = vendor_variables(sink, certificate)
         with collector(*MERGED["vendor.yaml"], ended_by=ended_by, **variables) as (address, _):
             service(tmp_path / "shop", address)
             for name in ("traces", "metrics", "logs"):
@@ -318,12 +318,7 @@ def test_vendor_refuses_the_key(collector, tmp_path):
     """What the page says of a wrong key: nothing is taken, it is not tried again, and the collector says 401."""
     with (
         vendor(tmp_path) as (sink, certificate),
-        collector(
-            *MERGED["vendor.yaml"],
-            SHOPSCOPE_VENDOR_ENDPOINT=sink.url,
-            SHOPSCOPE_VENDOR_HEADERS=f"{{{HEADER}: wrong}}",
-            SSL_CERT_FILE=str(certificate),
-        ) as (address, log),
+        collector(*MERGED["vendor.yaml"], **vendor_variables(sink, certificate, key="wrong")) as (address, log),
     ):
         service(tmp_path / "shop", address)
         wait_until(lambda: "401" in log.read_text(encoding="utf-8"), "the collector says 401")
