@@ -125,7 +125,7 @@ class NodeGraph(DataPanel):
     ``target``; the value of the first is the first figure on an edge, that of the second the second.
 
     Attributes:
-        unit: of the first figure, written behind it as it is: ``req/s``; the legend of its query is its name.
+        unit: of the first figure, written behind it as it is, but for ``reqps``.
         second_unit: of the second.
         nodes: queries for nodes, with the labels ``id`` and ``title``: first figure, second figure, and the share, from
             0 to 1, of the circle that is red. None: nodes are what edges name, with the sum of the edges to them.
