@@ -89,7 +89,7 @@ def test_a_journey_with_a_value_says_what_it_costs():
     """In the shop's currency; one without says how much traffic it has instead."""
     shop = Shop("shop", "SEK", {"refund": REFUND})
     valued = journey.board(shop, REFUND._replace(value=OrderValue("order", 100.0)))
-    assert "Failing, per hour" in titles(valued)
+    assert "At stake, per hour" in titles(valued)
     assert "currencySEK" in valued.to_json()
     assert "Events" in titles(journey.board(shop, REFUND))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shopscope.config import Journey
+from shopscope.config import Journey, OrderValue
 from shopscope_dashboards.boards._business_queries import BusinessQueries
 from shopscope_dashboards.boards._journey_queries import JourneyQueries
 
@@ -162,6 +162,20 @@ def test_conversion_by_latency_weighs_minutes_by_their_events(tmp_path):
     events = BusinessQueries("EUR").events_by_latency(CHECKOUT)
     expect(tmp_path, series, "46m", slow=(query, answer), events=(events, {'{latency="800 to 1600 ms"}': 1800.0}))
     expect(tmp_path, series, "14m", fast=(query, {'{latency="100 to 200 ms"}': 0.6}))
+
+
+def test_slow_events_are_at_stake_too(tmp_path):
+    """One good, one slow and one failed event a second, each worth what the file says."""
+    name = 'shopscope_slo_events_total{service_name="storefront", journey="checkout", outcome="%s"}'
+    series = {name % outcome: "0+15x80" for outcome in ("good", "slow", "error")}
+    queries = JourneyQueries(CHECKOUT._replace(value=OrderValue("order", 50.0)))
+    expect(
+        tmp_path,
+        series,
+        "10m",
+        stake=(queries.value_at_stake_per_hour(), {"{}": 360_000.0}),
+        failed=(queries.value_per_hour("error"), {"{}": 180_000.0}),
+    )
 
 
 def test_orders_of_other_currencies_are_not_added_up(tmp_path):

@@ -204,7 +204,14 @@ class JourneyQueries:
 
     def value_per_hour(self, outcome: str) -> str:
         """Value of an hour's events with this outcome, at the average of the file."""
-        events = rate(_EVENTS, f'{self.selector}, outcome="{outcome}"')
+        return self._value_per_hour(f'outcome="{outcome}"')
+
+    def value_at_stake_per_hour(self) -> str:
+        """Value of an hour's events that are slow or fail, at the average of the file."""
+        return self._value_per_hour('outcome!="good"')
+
+    def _value_per_hour(self, matcher: str) -> str:
+        events = rate(_EVENTS, f"{self.selector}, {matcher}")
         return f"sum({events}) * {3600 * self._average:.10g}"
 
     def value_within(self, outcome: str) -> str:

@@ -179,10 +179,11 @@ def _cost_or_traffic(shop: Shop, queries: JourneyQueries) -> Panel:
             links=rows.slow(queries),
         )
     return Stat(
-        "Failing, per hour",
-        f"Failed events of an hour at this pace, times {journey.value.average:.2f} {shop.currency} as in "
-        "shopscope.toml. The most that it can cost: customers who try again and succeed are counted as lost.",
-        [PromQuery(queries.value_per_hour("error"))],
+        "At stake, per hour",
+        f"Slow and failed events of an hour at this pace, times {journey.value.average:.2f} {shop.currency} as in "
+        "shopscope.toml. The most that it can cost: who waits and buys, or tries again and succeeds, is counted too. "
+        "At the end of the board slow and failed are apart.",
+        [PromQuery(queries.value_at_stake_per_hour())],
         unit=money_unit(shop.currency),
         decimals=0,
         thresholds=[Threshold(None, GREEN), Threshold(journey.value.average, ORANGE)],
