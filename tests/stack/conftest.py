@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from shopscope_ops.engines._probes import is_port_free
 from shopscope_ops.engines.native import NativeStack, find_binary, provide, read_components
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -18,27 +16,17 @@ from gates import Gate
 from otlp_load import Fate
 from rig import Rig, quick_alertmanager, quick_prometheus
 
-# Below the range that systems give to outgoing connections: one of those could take a port before the stack does.
-_FIRST_PORT, _LAST_PORT, _STEP = 10_000, 19_900, 50
 _BUILT = ("collector", "prometheus", "alertmanager")
 _rows: list[tuple[str, ...]] = []
 
 
-def _free_ports(count: int) -> list[int]:
-    """So many ports in a row that are free now."""
-    while True:
-        base = random.SystemRandom().randrange(_FIRST_PORT, _LAST_PORT, _STEP)
-        if all(is_port_free(base + number) for number in range(count)):
-            return list(range(base, base + count))
-
-
 @pytest.fixture(scope="session")
-def stack_ports() -> Callable[[], dict[str, int]]:
+def stack_ports(free_ports: Callable[[int], list[int]]) -> Callable[[], dict[str, int]]:
     """Finds free ports for every component: ``collector.otlp-http`` and so on."""
 
     def find() -> dict[str, int]:
         names = [f"{component.name}.{port}" for component in read_components().values() for port in component.all_ports]
-        return dict(zip(names, _free_ports(len(names)), strict=True))
+        return dict(zip(names, free_ports(len(names)), strict=True))
 
     return find
 
@@ -87,9 +75,9 @@ def rig(
 
 
 @pytest.fixture(scope="module")
-def shop_base() -> int:
+def shop_base(free_ports: Callable[[int], list[int]]) -> int:
     """The first of ten ports in a row for the demo shop."""
-    return _free_ports(10)[0]
+    return free_ports(10)[0]
 
 
 @pytest.fixture(scope="session")

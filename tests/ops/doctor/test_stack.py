@@ -30,16 +30,17 @@ def programs():
             provide(name)
 
 
-def on_free_ports(folder):
+def on_ports(folder, free_ports):
     """A stack without what cannot be built."""
-    return NativeStack(folder, {name: free_port() for name in default_ports()}, without=NOT_BUILT)
+    ports = dict(zip(default_ports(), free_ports(len(default_ports())), strict=True))
+    return NativeStack(folder, ports, without=NOT_BUILT)
 
 
 @pytest.fixture(scope="module")
-def stack(programs, tmp_path_factory):
+def stack(programs, tmp_path_factory, free_ports):
     """The stack; its components are stopped and started again by the tests."""
     del programs  # they are there
-    with on_free_ports(tmp_path_factory.mktemp("stack")) as started:
+    with on_ports(tmp_path_factory.mktemp("stack"), free_ports) as started:
         yield started
 
 
@@ -119,11 +120,11 @@ scope.shutdown()
 """
 
 
-def test_a_service_of_another_version_with_many_series(programs, tmp_path, kit):
+def test_a_service_of_another_version_with_many_series(programs, tmp_path, kit, free_ports):
     """Both are found in Prometheus, where the doctor looks when there is one."""
     del programs  # they are there
     # Its series stay in Prometheus for five minutes: no other test shall find them.
-    with on_free_ports(tmp_path) as stack:
+    with on_ports(tmp_path, free_ports) as stack:
         endpoint = stack.address("collector.otlp-http")
         subprocess.run([sys.executable, "-c", OLDER, endpoint], check=True, capture_output=True)
         report = examine(stack, kit, 20.0)

@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-from shopscope_ops.engines._probes import free_port
 from shopscope_ops.engines.native import find_binary, provide
 from shopscope_ops.engines.native._stack import default_ports
 
@@ -20,13 +19,6 @@ def programs():
 
 
 @pytest.fixture(scope="session")
-def choose_ports():
+def choose_ports(free_ports):
     """Finds a free port for every port of every component."""
-
-    def choose():
-        ports = {}
-        while len(set(ports.values())) < len(default_ports()):
-            ports = {key: free_port() for key in default_ports()}
-        return ports
-
-    return choose
+    return lambda: dict(zip(default_ports(), free_ports(len(default_ports())), strict=True))
